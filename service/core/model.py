@@ -1,0 +1,96 @@
+"""The values that everybody passes around: frozen, typed, without behaviour of their own."""
+
+from typing import Any, Literal
+
+import msgspec
+
+Author = Literal["customer", "assistant", "agent", "notice"]
+Status = Literal["assisted", "waiting", "assigned", "resolved"]
+Reason = Literal["stop", "length", "stopped", "handoff", "withdrawn", "failed"]
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A retrievable piece of what a shop says about itself, in the languages it says it in."""
+
+    title: dict[str, str]
+    text: dict[str, str]
+
+
+class SiteLimits(msgspec.Struct, frozen=True):
+    """A site's own limits; None means the setting of the same name."""
+
+    message_units: int | None = None
+    messages_per_minute: int | None = None
+    answer_tokens: int | None = None
+    context_tokens: int | None = None
+    retention_days: int | None = None
+
+
+class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One shop that embeds the widget, as `sites.toml` declares it."""
+
+    key: str
+    name: str
+    origins: tuple[str, ...]
+    languages: tuple[str, ...] = ("en",)
+    persona: str = ""
+    tone: str = ""
+    hours: str = ""
+    contact: str = ""
+    facts: tuple[Passage, ...] = ()
+    limits: SiteLimits = SiteLimits()
+    web_search: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Model tokens of one request, as the provider counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to the model. ``messages`` as the provider's API wants them."""
+
+    messages: list[dict[str, Any]]
+    max_tokens: int
+    user_id: str
+    request_id: str
+    temperature: float | None = None
+    tools: list[dict[str, Any]] | None = None
+    json_object: bool = False
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    """A piece of the answer's text: whole code points, never half a surrogate pair."""
+
+    text: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolCalls(msgspec.Struct, frozen=True):
+    calls: tuple[ToolCall, ...]
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a web search found something."""
+
+    title: str
+    link: str
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The stream's orderly end. ``reason`` is the provider's own word, kept open."""
+
+    reason: str
+    usage: Usage
+    sources: tuple[Source, ...] = ()
+
+
+ModelEvent = TextDelta | ToolCalls | Finished

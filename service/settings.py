@@ -1,0 +1,418 @@
+"""Every setting, read once from the environment into one frozen object.
+
+A variable is a row of ``VARIABLES``: its name, how its text becomes a value, the default and what
+it means. ``docs/settings.md`` and ``deploy/env.example`` list the same rows; a test compares them.
+A wrong value raises SettingError, whose one line names the variable and a value that works.
+"""
+
+import ipaddress
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from service.core.errors import SettingError
+from service.core.model import Site
+
+TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # requests in flight, by benefit level
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rows of ``VARIABLES`` say, by field name."""
+
+    redis_url: str | None
+    embedded: bool
+    data: Path
+    model_url: str
+    model_key: str | None
+    model: str
+    tier: int
+    sites: Path | None
+    host: str | None
+    port: int
+    workers: int
+    origin: str | None
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    drain_s: float
+    abort_linger_s: float
+    queue_wait_s: float
+    context_tokens: int
+    answer_tokens: int
+    frame_bytes: int
+    message_units: int
+    messages_per_minute: int
+    sockets_per_customer: int
+    sockets_per_address: int
+    session_days: int
+    retention_days: int
+    log_level: str
+    log_format: str
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """One environment variable: where it goes, how it is read, and what it means."""
+
+    name: str
+    field: str
+    parse: Callable[[str], Any]
+    default: str
+    meaning: str
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text) if text.strip().lstrip("-").isdigit() else None
+        if value is None or not low <= value <= high:
+            raise ValueError(f"wants a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"wants seconds from {low:g} to {high:g}")
+        return value
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"wants one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in ("", "0", "1", "no", "yes", "false", "true"):
+        raise ValueError("wants 1 or 0")
+    return text.lower() in ("1", "yes", "true")
+
+
+def _tier(text: str) -> int:
+    if text.upper() in TIERS:
+        return TIERS[text.upper()]
+    if not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise ValueError("wants V0, V1, V2, V3 or a number of requests in flight, such as 50")
+    return int(text)
+
+
+def _model_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("wants a URL such as https://open.bigmodel.cn/api/paas/v4")
+    return text.rstrip("/")
+
+
+def _redis_url(text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.path):
+        raise ValueError("wants a URL such as redis://127.0.0.1:6379/0")
+    return text
+
+
+def _origin(text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("wants scheme and host only, such as https://chat.shop.example")
+    return text.rstrip("/").lower()
+
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"wants CIDRs such as 10.0.0.0/8,192.168.1.7/32 (127.0.0.1/32 for a local proxy): {error}"
+        ) from error
+
+
+def _maybe_path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _maybe(text: str) -> str | None:
+    return text or None
+
+
+def _word(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text.strip()
+
+
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        "PARLEY_REDIS_URL",
+        "redis_url",
+        _redis_url,
+        "",
+        "Redis >= 7.2 or Valkey >= 8: `redis://`, `rediss://` or `unix://`. `serve` falls back to "
+        "`REDIS_URL`; `demo` does not.",
+    ),
+    Variable(
+        "PARLEY_EMBEDDED",
+        "embedded",
+        _yes,
+        "0",
+        "1 lets `serve` start a Valkey of its own. For one host only: two hosts would be two tiers.",
+    ),
+    Variable(
+        "PARLEY_DATA",
+        "data",
+        Path,
+        ".parley",
+        "Where an embedded Valkey keeps its data, and where commands find their instance.",
+    ),
+    Variable(
+        "PARLEY_MODEL_URL",
+        "model_url",
+        _model_url,
+        "https://open.bigmodel.cn/api/paas/v4",
+        "Base of the model's API; `/chat/completions` is appended.",
+    ),
+    Variable(
+        "PARLEY_MODEL_KEY",
+        "model_key",
+        _maybe,
+        "",
+        "The account's key. Unset: `demo` starts the simulator, `serve` refuses to start.",
+    ),
+    Variable("PARLEY_MODEL", "model", _word, "glm-4-flashx-250414", "The model's name."),
+    Variable(
+        "PARLEY_TIER",
+        "tier",
+        _tier,
+        "V0",
+        "Requests in flight that the account allows: V0 (50), V1 (100), V2 (300), V3 (500) or a "
+        "number.",
+    ),
+    Variable(
+        "PARLEY_SITES",
+        "sites",
+        _maybe_path,
+        "",
+        "The file that declares the shops. `demo` has one of its own.",
+    ),
+    Variable(
+        "PARLEY_HOST",
+        "host",
+        _maybe,
+        "",
+        "Address to listen on. Unset: 127.0.0.1 for `demo`, 0.0.0.0 for `serve`.",
+    ),
+    Variable("PORT", "port", _whole(0, 65535), "8000", "Port to listen on; 0 takes a free one."),
+    Variable("WEB_CONCURRENCY", "workers", _whole(1, 256), "2", "Worker processes."),
+    Variable(
+        "PARLEY_ORIGIN",
+        "origin",
+        _origin,
+        "",
+        "Parley's own origin. Unset: the request's, where its Origin's host equals its Host.",
+    ),
+    Variable(
+        "PARLEY_TRUSTED_PROXIES",
+        "trusted_proxies",
+        _networks,
+        "",
+        "CIDRs of the proxies whose X-Forwarded-For is believed; the customer is the right-most "
+        "hop outside them.",
+    ),
+    Variable(
+        "PARLEY_DRAIN_S",
+        "drain_s",
+        _seconds(0, 3600),
+        "30",
+        "Seconds within which `serve` is gone after SIGTERM.",
+    ),
+    Variable(
+        "PARLEY_ABORT_LINGER",
+        "abort_linger_s",
+        _seconds(0, 60),
+        "1",
+        "Seconds before the permit of an aborted request is used again.",
+    ),
+    Variable(
+        "PARLEY_QUEUE_WAIT_S",
+        "queue_wait_s",
+        _seconds(1, 3600),
+        "120",
+        "Seconds that a customer's turn may wait for a permit; a longer ETA is refused at once.",
+    ),
+    Variable(
+        "PARLEY_CONTEXT_TOKENS",
+        "context_tokens",
+        _whole(500, 128_000),
+        "12000",
+        "Model tokens of context for one answer, by our own estimate.",
+    ),
+    Variable(
+        "PARLEY_ANSWER_TOKENS",
+        "answer_tokens",
+        _whole(1, 16_000),
+        "800",
+        "Model tokens an answer may have.",
+    ),
+    Variable(
+        "PARLEY_FRAME_BYTES",
+        "frame_bytes",
+        _whole(1024, 65_536),
+        "16384",
+        "Largest frame a customer may send, in bytes; a larger one closes 4508.",
+    ),
+    Variable(
+        "PARLEY_MESSAGE_UNITS",
+        "message_units",
+        _whole(1, 10_000),
+        "2000",
+        "Longest message a customer may send, in UTF-16 units.",
+    ),
+    Variable(
+        "PARLEY_MESSAGES_PER_MINUTE",
+        "messages_per_minute",
+        _whole(1, 6000),
+        "20",
+        "Messages a customer may send in a minute.",
+    ),
+    Variable(
+        "PARLEY_SOCKETS_PER_CUSTOMER",
+        "sockets_per_customer",
+        _whole(1, 1000),
+        "5",
+        "Sockets of one customer on one worker; the next closes the oldest with 4409.",
+    ),
+    Variable(
+        "PARLEY_SOCKETS_PER_ADDRESS",
+        "sockets_per_address",
+        _whole(1, 100_000),
+        "20",
+        "Sockets of one address on one worker (loopback is excepted); the next is closed with 4429.",
+    ),
+    Variable(
+        "PARLEY_SESSION_DAYS",
+        "session_days",
+        _whole(1, 400),
+        "30",
+        "Idle days after which a customer's token and resume handle end.",
+    ),
+    Variable(
+        "PARLEY_RETENTION_DAYS",
+        "retention_days",
+        _whole(1, 3650),
+        "90",
+        "Idle days after which a conversation is forgotten, unless its site says otherwise.",
+    ),
+    Variable(
+        "PARLEY_LOG_LEVEL",
+        "log_level",
+        _one_of("debug", "info", "warning", "error"),
+        "info",
+        "Least important line that is logged. No level logs what people wrote.",
+    ),
+    Variable(
+        "PARLEY_LOG_FORMAT",
+        "log_format",
+        _one_of("auto", "json", "text"),
+        "auto",
+        "json, text, or auto: text on a terminal.",
+    ),
+)
+
+
+def load(environ: Mapping[str, str], *, redis_fallback: bool = True) -> Settings:
+    """Settings from ``environ``; REDIS_URL counts where ``redis_fallback`` is true.
+
+    Raises SettingError for the first wrong value, and for an unknown PARLEY_* name.
+    """
+    values: dict[str, Any] = {}
+    for variable in VARIABLES:
+        text = environ.get(variable.name, "") or variable.default
+        if variable.name == "PARLEY_REDIS_URL" and not text and redis_fallback:
+            text = environ.get("REDIS_URL", "")
+        try:
+            values[variable.field] = variable.parse(text)
+        except ValueError as error:
+            raise SettingError(f"{variable.name}={text}: {error}") from error
+    known = {variable.name for variable in VARIABLES} | OUTSIDE
+    for name in sorted(environ):
+        if name.startswith("PARLEY_") and name not in known:
+            raise SettingError(f"{name} is no setting of Parley; docs/settings.md lists them")
+    return Settings(**values)
+
+
+# Read by the tests and the build, never by the server.
+OUTSIDE = {"PARLEY_CHROMIUM"}
+
+
+class _Sites(msgspec.Struct, forbid_unknown_fields=True):
+    site: list[Site] = []
+
+
+def load_sites(path: Path) -> dict[str, Site]:
+    """The sites that ``path`` (TOML, one ``[[site]]`` each) declares, by key."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingError(f"PARLEY_SITES={path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"PARLEY_SITES={path}: not TOML: {error}") from error
+    try:
+        declared = msgspec.convert(raw, _Sites).site
+    except msgspec.ValidationError as error:
+        raise SettingError(f"PARLEY_SITES={path}: {error}") from error
+    if not declared:
+        raise SettingError(f"PARLEY_SITES={path}: declares no site; add a [[site]] with a key")
+    sites: dict[str, Site] = {}
+    for site in declared:
+        _check_site(path, site)
+        if site.key in sites:
+            raise SettingError(f"PARLEY_SITES={path}: the site key {site.key!r} stands twice")
+        sites[site.key] = site
+    return sites
+
+
+def _check_site(path: Path, site: Site) -> None:
+    where = f"PARLEY_SITES={path}: site {site.key!r}"
+    if not site.key or not site.key.replace("_", "").replace("-", "").isalnum():
+        raise SettingError(f"{where}: a key is letters, digits, - and _, such as pk_shop")
+    if not site.origins:
+        raise SettingError(f'{where}: needs origins = ["https://shop.example"]')
+    for origin in site.origins:
+        _check_origin(where, origin)
+    for passage in site.facts:
+        if not passage.text or not passage.title:
+            raise SettingError(f"{where}: a fact needs a title and a text in some language")
+
+
+def _check_origin(where: str, origin: str) -> None:
+    """Scheme, host and port; ``*.`` only in front of a name, port ``*`` only on loopback names."""
+    scheme, _, rest = origin.partition("://")
+    host, _, port = rest.partition(":")
+    loopback = host in ("127.0.0.1", "localhost") or host.endswith(".localhost")
+    bare = host.removeprefix("*.")
+    good = (
+        scheme in ("http", "https")
+        and origin == origin.lower()
+        and bare.replace(".", "").replace("-", "").isalnum()
+        and (not host.startswith("*.") or "." in bare)
+        and (not port or port.isdigit() or (port == "*" and loopback))
+        and not rest.endswith(":")
+    )
+    if not good:
+        raise SettingError(f"{where}: {origin!r} is no origin such as https://shop.example")
