@@ -1,0 +1,113 @@
+"""Fixtures that every part of the suite may use; what only one part needs stands beside it.
+
+The suite is deaf to the settings of the machine that it runs on: PARLEY_* and the platforms' own
+variables are removed, except those that the tests themselves read.
+"""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import hypothesis
+import pytest
+from redis.asyncio import Redis
+
+from tests.support import programs
+from tests.support.eventually import eventually as eventually_true
+from tests.support.valkey import Valkey
+
+# PARLEY_MODEL_*: with them, the model client's contract suite also runs against the real model.
+KEPT = {"PARLEY_CHROMIUM", "PARLEY_MODEL", "PARLEY_MODEL_KEY", "PARLEY_MODEL_URL"}
+for name in list(os.environ):
+    if name in {"PORT", "WEB_CONCURRENCY", "REDIS_URL"} or (
+        name.startswith("PARLEY_") and name not in KEPT
+    ):
+        del os.environ[name]
+
+hypothesis.settings.register_profile(
+    "parley",
+    deadline=None,  # two workers on two cores: a slow example says nothing
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
+)
+hypothesis.settings.load_profile("parley")
+
+HERE = Path(__file__).parent
+# What needs a program that may be missing, and how to get it.
+NEEDS = {
+    "browser": (
+        programs.chromium,
+        "no Chromium: set PARLEY_CHROMIUM, or `playwright install chromium`",
+    ),
+    "nginx": (programs.nginx, "no nginx: `apt-get install nginx`"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder, so that nothing in tests/browser is run beside other tests by mistake."""
+    for item in items:
+        folder = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
+        if folder in ("browser", "system"):
+            item.add_marker(folder)
+        for marker, (find, remedy) in NEEDS.items():
+            if item.get_closest_marker(marker) and find() is None:
+                item.add_marker(pytest.mark.skip(reason=remedy))
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """One real server for the whole test process. Who must hurt one starts a `Valkey` alone."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey: Valkey) -> str:
+    """The server's URL; no test leaves a key there."""
+    return valkey.url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """An async client that speaks bytes, on an empty server."""
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(autouse=True)
+def no_key_is_left_for_ever(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test that leaves a key without a TTL, unless store/keys.py lists it as permanent."""
+    if "valkey" not in request.fixturenames:
+        yield
+        return
+    server: Valkey = request.getfixturevalue("valkey")
+    yield
+    with server.client() as client:
+        endless = {key.decode() for key in client.scan_iter(count=1000) if client.ttl(key) == -1}
+        client.flushall()
+    leaked = [key for key in sorted(endless) if not permanent(key)]
+    assert not leaked, f"keys without a TTL that PERMANENT in store/keys.py does not list: {leaked}"
+
+
+def permanent(key: str) -> bool:
+    """Whether store/keys.py says that ``key`` may stay for ever."""
+    from service.store.keys import PERMANENT
+
+    return any(fnmatchcase(key, pattern) for pattern in PERMANENT)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[object]]:
+    """`await eventually(lambda: condition)`; see tests/support/eventually.py."""
+    return eventually_true
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A free port of 127.0.0.1. Port 0 is better where the server tells its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
