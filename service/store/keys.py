@@ -1,0 +1,87 @@
+"""Every key is born here, with its type, its time to live and its owner.
+
+A conversation's keys carry one of 256 fixed partition tags, so that all of them, the index of
+leases and the channel share one slot of a Redis Cluster, and one function may touch them together.
+
+| key | type | lives | written by |
+|---|---|---|---|
+| `parley:{pNN}:meta:<c>` | hash | the site's retention | the conversation functions |
+| `parley:{pNN}:log:<c>` | stream | a day; 2 minutes after the last `done` | the same |
+| `parley:{pNN}:text:<c>` | string | a day | the same |
+| `parley:{pNN}:ids:<c>` | hash | the site's retention | `accept` |
+| `parley:{pNN}:messages:<c>` | hash | the site's retention | the conversation functions |
+| `parley:{pNN}:handles:<c>` | hash | the session's idle days | `redeem` |
+| `parley:{pNN}:leases` | sorted set | 30 days after the last turn | the conversation functions |
+| `parley:token:<sha256>` | string | the session's idle days | sessions |
+| `parley:handle:<sha256>` | string | the session's idle days | sessions |
+| `parley:worker:<session>` | string | 3 seconds | the worker |
+"""
+
+from typing import NamedTuple
+from zlib import crc32
+
+PARTITIONS = 256  # fixed for ever: it decides where a conversation's keys are
+
+DAY_S = 86_400
+LOG_OPEN_S = DAY_S  # while a turn is open
+LOG_IDLE_S = 120  # after the last `done`: who was away for longer gets a snapshot
+LOG_ENTRIES = 512  # kept after `done`
+LEASE_INDEX_S = 30 * DAY_S
+WORKER_CARD_S = 3
+
+# Keys that may live without an end: each is bounded in number by the account, not by traffic.
+PERMANENT: tuple[str, ...] = ()
+
+
+class ConversationKeys(NamedTuple):
+    meta: str
+    log: str
+    text: str
+    ids: str
+    messages: str
+    handles: str
+    leases: str
+    channel: str
+
+
+def partition(conversation: str) -> int:
+    return crc32(conversation.encode()) % PARTITIONS
+
+
+def leases(number: int) -> str:
+    """Sorted set: conversation with an open turn -> end of its lease (ms, the server's clock)."""
+    return f"parley:{{p{number:02x}}}:leases"
+
+
+def conversation(name: str) -> ConversationKeys:
+    """All keys of one conversation, and its shard channel."""
+    number = partition(name)
+    tag = f"parley:{{p{number:02x}}}"
+    return ConversationKeys(
+        meta=f"{tag}:meta:{name}",
+        log=f"{tag}:log:{name}",
+        text=f"{tag}:text:{name}",
+        ids=f"{tag}:ids:{name}",
+        messages=f"{tag}:messages:{name}",
+        handles=f"{tag}:handles:{name}",
+        leases=leases(number),
+        channel=f"{tag}:channel:{name}",
+    )
+
+
+def token(digest: str) -> str:
+    return f"parley:token:{digest}"
+
+
+def handle(digest: str) -> str:
+    return f"parley:handle:{digest}"
+
+
+def worker_card(session: str) -> str:
+    """What `parley workers` lists, renewed each second by the worker itself."""
+    return f"parley:worker:{session}"
+
+
+WORKER_CARDS = "parley:worker:*"
+
+# -- permits ------------------------------------------------------------------------------
