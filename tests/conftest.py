@@ -6,7 +6,9 @@ variables are removed, except those that the tests themselves read.
 
 import os
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -35,25 +37,58 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("parley")
 
 HERE = Path(__file__).parent
-# What needs a program that may be missing, and how to get it.
+
+
+@dataclass(frozen=True)
+class Need:
+    """A program that the tests with a marker cannot do without."""
+
+    find: Callable[[], str | None]
+    remedy: str
+
+
 NEEDS = {
-    "browser": (
-        programs.chromium,
-        "no Chromium: set PARLEY_CHROMIUM, or `playwright install chromium`",
-    ),
-    "nginx": (programs.nginx, "no nginx: `apt-get install nginx`"),
+    "browser": Need(programs.chromium, ".venv/bin/playwright install --with-deps chromium"),
+    "nginx": Need(programs.nginx, "apt-get install nginx"),
 }
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by folder, so that nothing in tests/browser is run beside other tests by mistake."""
+    """Mark by folder, so that no browser is ever started beside other tests by mistake."""
     for item in items:
         folder = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
         if folder in ("browser", "system"):
             item.add_marker(folder)
-        for marker, (find, remedy) in NEEDS.items():
-            if item.get_closest_marker(marker) and find() is None:
-                item.add_marker(pytest.mark.skip(reason=remedy))
+        for marker, need in NEEDS.items():
+            if item.get_closest_marker(marker) and need.find() is None:
+                item.add_marker(pytest.mark.skip(reason=not_run(marker)))
+
+
+def not_run(marker: str) -> str:
+    return f"{marker.upper()} TESTS NOT RUN"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On a build machine a test that could not be run is a failure."""
+    if missed(session.config) and os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The run's last words, below pytest's own summary."""
+    for marker, count in missed(config).items():
+        print(f"{not_run(marker)}: {count}")
+        print(f"To run them: {NEEDS[marker].remedy} && make test")
+
+
+def missed(config: pytest.Config) -> Counter[str]:
+    """How many tests were skipped for want of a program, by marker."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter is not None else []
+    reasons = [str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)]
+    return Counter(
+        marker for marker in NEEDS for reason in reasons if reason.endswith(not_run(marker))
+    )
 
 
 @pytest.fixture(scope="session")

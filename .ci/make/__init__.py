@@ -1,0 +1,1 @@
+"""What stands behind the Makefile: named, timed steps that are skipped when nothing changed."""
