@@ -148,7 +148,7 @@ WORDS: dict[str, str] = {
         ja nej så fordi også stadig allerede venligst tak hej goddag bestilling bestilte bestilt
         pakke ordre fragt fragten levering sende sender tilbage returnere størrelse farve pris købe
         penge kort gerne her der igen endnu noget nogen efter gange uge hjælp tale blå sidste
-        pakken bliver blive mellem gennem fået hverdage sig mere nu jeres tager
+        pakken bliver blive mellem gennem fået hverdage sig mere nu jeres tager nå hav
     """,
     "no": """
         og eller men at det den de en et ei er var være av til fra på i for med uten om jeg du han
