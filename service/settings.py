@@ -139,7 +139,7 @@ def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network,
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise ValueError(
-            f"wants CIDRs such as 10.0.0.0/8,192.168.1.7/32 (127.0.0.1/32 for a local proxy): {error}"
+            f"wants CIDRs such as 10.0.0.0/8,192.168.1.7/32 (a proxy here: 127.0.0.1/32): {error}"
         ) from error
 
 
@@ -171,7 +171,7 @@ VARIABLES: tuple[Variable, ...] = (
         "embedded",
         _yes,
         "0",
-        "1 lets `serve` start a Valkey of its own. For one host only: two hosts would be two tiers.",
+        "1 lets `serve` start a Valkey of its own. For one host only: two would be two tiers.",
     ),
     Variable(
         "PARLEY_DATA",
@@ -302,7 +302,7 @@ VARIABLES: tuple[Variable, ...] = (
         "sockets_per_address",
         _whole(1, 100_000),
         "20",
-        "Sockets of one address on one worker (loopback is excepted); the next is closed with 4429.",
+        "Sockets of one address on one worker (loopback excepted); the next is closed with 4429.",
     ),
     Variable(
         "PARLEY_SESSION_DAYS",

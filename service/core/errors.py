@@ -46,6 +46,7 @@
     │   ├── StoreUnavailable        store_unavailable   Redis is away or slow
     │   ├── StoreUnsuitable         store_unsuitable    too old, or evicts keys
     │   ├── TurnLost                turn_lost           another worker owns the turn now
+    │   ├── StepMissing             step_missing        the log lacks steps that were written
     │   └── ConversationGone        conversation_gone
     └── SettingError                setting             a CLI: one line and exit code 2
 
@@ -316,6 +317,16 @@ class StoreUnsuitable(StoreError):
 
 class TurnLost(StoreError):
     code = "turn_lost"
+
+
+class StepMissing(StoreError):
+    """The log lost its tail: it has the owner's steps up to ``has`` only."""
+
+    code = "step_missing"
+
+    def __init__(self, detail: str = "", *, has: int = 0) -> None:
+        super().__init__(detail or self.code)
+        self.has = has
 
 
 class ConversationGone(StoreError):

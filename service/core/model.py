@@ -94,3 +94,72 @@ class Finished(msgspec.Struct, frozen=True):
 
 
 ModelEvent = TextDelta | ToolCalls | Finished
+
+
+# -- a conversation, as the store tells of it ----------------------------------------------------
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a client is in a conversation's log."""
+
+    epoch: str
+    offset: int
+
+
+class OpenTurn(msgspec.Struct, frozen=True):
+    """The open answer and what its owner must show to write. ``m`` is the answer's number."""
+
+    m: int
+    fence: int
+    step: int
+    attempt: int
+    revision: int
+    answers: tuple[int, ...]
+    replaces: int | None
+    cancelled: bool
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What a write left behind: the newest offset and the frames after the one that was known.
+
+    ``frames`` ends at ``top``; it may begin later than asked where the log was trimmed.
+    """
+
+    top: int
+    frames: tuple[bytes, ...]
+    turn: OpenTurn | None = None
+    cancelled: bool = False
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A message's place in the log, and the open turn where it is this worker's to run."""
+
+    m: int
+    offset: int
+    duplicate: bool
+    written: Written
+
+
+class Attached(msgspec.Struct, frozen=True, kw_only=True):
+    """What a socket shows first. ``frames`` in a replay, ``messages`` (JSON) in a snapshot."""
+
+    mode: Literal["replay", "snapshot", "reset"]
+    epoch: str
+    top: int
+    status: Status
+    generation: int
+    newest: int
+    site: str
+    turn: OpenTurn | None
+    text: str
+    frames: tuple[bytes, ...]
+    messages: tuple[bytes, ...]
+
+
+class Adopted(msgspec.Struct, frozen=True):
+    """A turn taken over from an owner that is gone, with the text it had shown."""
+
+    turn: OpenTurn
+    text: str
+    site: str
+    top: int

@@ -19,9 +19,9 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import Connection, parse_url
@@ -36,6 +36,7 @@ PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # between attempts to connect; the last r
 OLDEST = {"redis": (7, 2), "valkey": (8, 0)}
 
 Argument = bytes | str | int
+_pack = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)  # stub too narrow
 
 
 def make_connection(url: str, *, name: str) -> Connection:
@@ -104,7 +105,7 @@ class Commands:
         if not self._up.is_set():
             future.set_exception(StoreUnavailable("not connected to Redis"))
             return future
-        self._unsent.append((hiredis.pack_command(args), future))
+        self._unsent.append((_pack(args), future))
         self._wake.set()
         return future
 
@@ -138,7 +139,7 @@ class Commands:
         while True:
             connection = make_connection(self._url, name=self._name)
             try:
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]
                 self.run_id = await _check_server(connection)
                 attempt = 0
                 self._up.set()
@@ -234,7 +235,7 @@ async def _check_server(connection: Connection) -> str:
         raise StoreUnsuitable(
             f"maxmemory-policy is {policy}: an evicted key is a lost message; set noeviction"
         )
-    return fields.get("run_id", "")
+    return str(fields.get("run_id", ""))
 
 
 def _translated(error: ResponseError) -> Exception:
