@@ -54,10 +54,11 @@ def run_all(steps: Sequence[Step], *, first: int = 1, last: int = 0) -> list[str
         began = time.monotonic()
         try:
             remark = step.run()
-        except Failed as failure:
+        except (Failed, OSError) as failure:  # OSError: a full disk, a file that is not ours
+            advice = failure.advice if isinstance(failure, Failed) else ""
             say("FAILED")
-            say(tail(failure.output))
-            say(f"\n{step.name} failed. {failure.advice or step.advice}\n")
+            say(tail(str(failure)))
+            say(f"\n{step.name} failed. {advice or step.advice}\n")
             failed.append(step.name)
             if step.needed:
                 return failed

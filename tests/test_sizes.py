@@ -1,0 +1,113 @@
+"""A module past 300 lines, a function past 40 or six parameters is a sign that two concepts share a
+room. What is past a limit today is listed with its size, and may only shrink.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sources import LUA, ROOT, WIDGET, modules, read, tree
+
+MODULE_LINES = 300
+FUNCTION_LINES = 40
+PARAMETERS = 6
+
+# name: today's size. Never raise a number, never add a line: split by meaning.
+LARGE_MODULES: dict[str, int] = {
+    "service/core/errors.py": 328,  # one tree, drawn and defined in one place
+    "service/settings.py": 418,  # mostly the table of variables
+}
+LONG_FUNCTIONS: dict[str, int] = {}
+MANY_PARAMETERS: dict[str, int] = {}
+
+KIB = 1024
+LOADER_BYTES = 2.5 * KIB  # in brotli: what every page of a shop pays
+PANEL_BYTES = 30 * KIB  # in brotli, one locale included: what the first click costs
+
+PYTHON = [*modules(), *modules(ROOT / ".ci"), *modules(ROOT / "tests" / "support")]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def widget_sources() -> list[Path]:
+    found = sorted((WIDGET / "src").rglob("*.ts")) + sorted((WIDGET / "src").rglob("*.tsx"))
+    assert found, "widget/src has no TypeScript"
+    return found
+
+
+def functions(path: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of a module with its full name, nested ones included."""
+
+    def below(node: ast.AST, way: str) -> Iterator[tuple[str, ast.AST]]:
+        for child in ast.iter_child_nodes(node):
+            named = isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            inner = f"{way}.{child.name}" if named else way
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield inner, child
+            yield from below(child, inner)
+
+    for name, node in below(tree(path), ""):
+        yield f"{name_of(path)}:{name.lstrip('.')}", node
+
+
+def lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """From `def` to the last line, without the docstring."""
+    total = (node.end_lineno or node.lineno) - node.lineno + 1
+    first = node.body[0]
+    if ast.get_docstring(node) is not None:
+        total -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return total
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Without `self` and `cls`."""
+    given = node.args
+    named = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    stars = [star for star in (given.vararg, given.kwarg) if star is not None]
+    return len([one for one in named if one.arg not in ("self", "cls")]) + len(stars)
+
+
+def check(sizes: dict[str, int], limit: int, listed: dict[str, int]) -> None:
+    """Nothing past ``limit`` but what is ``listed``, and that at most as large as it says."""
+    grown = [
+        f"{name}: {size}, at most {listed.get(name, limit)}"
+        for name, size in sorted(sizes.items())
+        if size > listed.get(name, limit)
+    ]
+    assert not grown, "split by meaning:\n" + "\n".join(grown)
+    gone = [name for name in listed if sizes.get(name, 0) <= limit]
+    assert not gone, f"within the limit now, so take them off the list: {gone}"
+    smaller = {name: sizes[name] for name in listed if sizes[name] < listed[name]}
+    assert not smaller, f"they shrank, so lower their numbers: {smaller}"
+
+
+def test_no_module_holds_two_concepts():
+    sources = [*PYTHON, *sorted(LUA.glob("*.lua")), *widget_sources()]
+    check({name_of(p): len(read(p).splitlines()) for p in sources}, MODULE_LINES, LARGE_MODULES)
+
+
+def test_no_function_is_longer_than_a_screen():
+    sizes = {name: lines(node) for path in PYTHON for name, node in functions(path)}
+    check(sizes, FUNCTION_LINES, LONG_FUNCTIONS)
+
+
+def test_no_function_takes_more_than_six_parameters():
+    sizes = {name: parameters(node) for path in PYTHON for name, node in functions(path)}
+    check(sizes, PARAMETERS, MANY_PARAMETERS)
+
+
+def test_the_size_brake_itself_brakes():
+    node = ast.parse("def f(a, b, /, c, *d, e, **g):\n    '''Two\n    lines.'''\n    return 1")
+    function = node.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert (lines(function), parameters(function)) == (2, 6)
+    with pytest.raises(AssertionError, match="split by meaning"):
+        check({"a": 5}, 4, {})
+    with pytest.raises(AssertionError, match="lower their numbers"):
+        check({"a": 5}, 4, {"a": 6})
+    with pytest.raises(AssertionError, match="off the list"):
+        check({"a": 4}, 4, {"a": 5})
