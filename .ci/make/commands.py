@@ -29,10 +29,11 @@ def python_steps(locks: tuple[str, ...]) -> list[Step]:
     ]
 
 
-def node_steps() -> list[Step]:
+def node_steps(*, all_of_them: bool = False) -> list[Step]:
+    modules = partial(widget.modules, all_of_them=all_of_them)
     return [
         Step(f"Node.js {widget.NODE_NEEDED} or later", widget.node, python.NETWORK),
-        Step("Widget's packages", widget.modules, widget.NETWORK),
+        Step("Widget's packages", modules, widget.NETWORK),
     ]
 
 
@@ -82,13 +83,15 @@ def build_widget() -> int:
 
 
 def check() -> int:
-    return in_turn([*python_steps(python.DEVELOPMENT), ITSELF, *node_steps()], CHECKS)
+    return in_turn(
+        [*python_steps(python.DEVELOPMENT), ITSELF, *node_steps(all_of_them=True)], CHECKS
+    )
 
 
 def test() -> int:
     return in_turn(
         [
-            *(*python_steps(python.DEVELOPMENT), ITSELF, *node_steps(), BUILD),
+            *(*python_steps(python.DEVELOPMENT), ITSELF, *node_steps(all_of_them=True), BUILD),
             Step("Chromium", extras.chromium, BUG),
             Step("nginx", extras.nginx, BUG),
         ],

@@ -73,14 +73,18 @@ def npm(*words: str, advice: str = "") -> str:
     return call([*command, *words], cwd=WIDGET, extra=quiet | {"PATH": path}, advice=advice)
 
 
-def modules() -> str:
-    """node_modules as package-lock.json says. No package's own install script is run."""
+def modules(*, all_of_them: bool) -> str:
+    """node_modules as package-lock.json says; the checks need all of them, the build does not.
+
+    No package's own install script is run.
+    """
     key = digest([WIDGET / "package-lock.json", WIDGET / "package.json"])
-    stamp = MODULES / ".stamp"
-    if stamped(stamp, key):
+    every, some = MODULES / ".stamp-all", MODULES / ".stamp-build"
+    if stamped(every, key) or (not all_of_them and stamped(some, key)):
         return AS_BEFORE
-    npm("ci", "--no-audit", "--ignore-scripts", advice=NETWORK)
-    set_stamp(stamp, key)
+    omitted = () if all_of_them else ("--omit=dev",)
+    npm("ci", "--no-audit", "--ignore-scripts", *omitted, advice=NETWORK)
+    set_stamp(every if all_of_them else some, key)
     return ""
 
 
