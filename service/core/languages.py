@@ -226,6 +226,6 @@ def _evidence(text: str) -> Iterator[tuple[dict[str, float], int]]:
         if piece in text:
             yield weights, 1
     if not text.isascii():
-        for letter in set(text) & _LETTERS.keys():
+        for letter in sorted(set(text) & _LETTERS.keys()):  # sums of floats depend on order
             yield _LETTERS[letter], min(text.count(letter), LETTER_REPEATS)
         yield {"vi": OWN_LETTER}, min(len(_VIETNAMESE.findall(text)), LETTER_REPEATS)
