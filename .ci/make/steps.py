@@ -22,6 +22,7 @@ VENV = ROOT / ".venv"
 STAMPS = VENV / "stamps"
 TAIL_LINES = 25  # of a failed command: enough for pip's and npm's own explanation
 AS_BEFORE = "as before"
+UNREADABLE = "The line above names what could not be read or written on this machine."
 
 
 class Failed(Exception):
@@ -55,7 +56,7 @@ def run_all(steps: Sequence[Step], *, first: int = 1, last: int = 0) -> list[str
         try:
             remark = step.run()
         except (Failed, OSError) as failure:  # OSError: a full disk, a file that is not ours
-            advice = failure.advice if isinstance(failure, Failed) else ""
+            advice = failure.advice if isinstance(failure, Failed) else UNREADABLE
             say("FAILED")
             say(tail(str(failure)))
             say(f"\n{step.name} failed. {advice or step.advice}\n")

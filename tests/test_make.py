@@ -1,0 +1,136 @@
+"""The steps behind the Makefile: named, timed, skipped when nothing changed, clear when they fail.
+
+That whole targets work on a bare machine is what every run of `.ci/run` shows.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from make import commands, python, steps, widget
+
+from tests.support import programs
+from tests.support.sources import ROOT
+
+
+def failing() -> str:
+    raise steps.Failed("\n".join(f"line {n}" for n in range(100)), "Do this.")
+
+
+def test_steps_are_numbered_timed_and_say_when_nothing_was_to_do(capsys):
+    some = [
+        steps.Step("First", lambda: "3 MB", "-"),
+        steps.Step("Second", lambda: steps.AS_BEFORE, "-"),
+    ]
+    assert steps.run_all(some) == []
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("[1/2] First … ") and first.endswith(" s, 3 MB")
+    assert second == "[2/2] Second … as before"
+
+
+def test_a_failed_step_shows_the_end_of_its_log_and_what_to_do_and_ends_the_run(capsys):
+    after = steps.Step("After", lambda: pytest.fail("must not run"), "-")
+    assert steps.run_all([steps.Step("Bad", failing, "-"), after]) == ["Bad"]
+    said = capsys.readouterr().out
+    assert "[1/2] Bad … FAILED" in said
+    assert "line 99" in said and "line 1\n" not in said
+    assert said.rstrip().endswith("Bad failed. Do this.")
+
+
+def test_a_step_that_is_not_needed_fails_without_ending_the_run(capsys):
+    seen = []
+    after = steps.Step("After", lambda: seen.append(1) or "", "-")
+    assert steps.run_all([steps.Step("Bad", failing, "-", needed=False), after]) == ["Bad"]
+    assert seen == [1]
+
+
+def test_a_file_that_cannot_be_read_is_a_failed_step_and_no_traceback(capsys):
+    gone = steps.Step("Gone", lambda: Path("/nonexistent/lock").read_text(), "-")
+    assert steps.run_all([gone]) == ["Gone"]
+    assert "/nonexistent/lock" in capsys.readouterr().out
+
+
+def test_a_commands_own_words_are_kept_for_its_failure():
+    with pytest.raises(steps.Failed, match="too bad"):
+        steps.call([sys.executable, "-c", "import sys; print('too bad'); sys.exit(3)"])
+    with pytest.raises(steps.Failed, match="no-such-program"):
+        steps.call(["no-such-program"])
+
+
+def test_a_stamp_holds_until_what_the_step_reads_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(steps, "ROOT", tmp_path)
+    source, stamp = tmp_path / "lock", tmp_path / "stamps" / "lock"
+    source.write_text("a==1")
+    steps.set_stamp(stamp, steps.digest([source], "3.11.2"))
+    assert steps.stamped(stamp, steps.digest([source], "3.11.2"))
+    assert not steps.stamped(stamp, steps.digest([source], "3.13.0"))
+    source.write_text("a==2")
+    assert not steps.stamped(stamp, steps.digest([source], "3.11.2"))
+
+
+def test_pip_counts_only_what_it_fetched():
+    said = "Using cached a.whl (9 MB)\n  Downloading b.whl (61.1 MB)\nDownloading c.whl (900 kB)"
+    assert python.downloaded(said) == pytest.approx(62.0)
+
+
+def test_an_old_node_is_not_taken(tmp_path, monkeypatch):
+    for name, says in (("node", "v20.20.2"), ("npm", "10.0.0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert widget.machine_node() is None
+    (tmp_path / "node").write_text("#!/bin/sh\necho v22.3.0\n")
+    assert widget.machine_node() == tmp_path / "node"
+
+
+def test_each_target_of_the_makefile_is_a_command_and_the_other_way_round():
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    targets = {line.split(":")[0] for line in lines if "## " in line and line[0].isalpha()}
+    assert targets == {"help", *commands.TARGETS}
+
+
+def test_an_unknown_target_is_answered_with_the_known_ones():
+    bootstrap = [sys.executable, str(ROOT / ".ci" / "bootstrap.py"), "everything"]
+    done = subprocess.run(bootstrap, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout.startswith("one of: install demo test")
+
+
+def test_the_bootstrap_itself_can_be_read_by_an_old_python():
+    source = (ROOT / ".ci" / "bootstrap.py").read_text()
+    ast.parse(source, feature_version=(3, 4))
+    assert 'f"' not in source  # feature_version does not look at those
+
+
+@pytest.mark.parametrize(("ci", "code"), [("", 0), ("true", 1)])
+def test_tests_that_need_a_missing_browser_are_counted_and_fail_a_build_machine(tmp_path, ci, code):
+    browser = "import pytest\n@pytest.mark.browser\ndef test_it(): pass\ndef test_other(): pass\n"
+    (tmp_path / "test_example.py").write_text(browser)
+    options = ("-q", "-c", "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(tmp_path)],
+        cwd=ROOT,
+        env={"PATH": "/nonexistent", "HOME": str(tmp_path), "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    *_, count, remedy = done.stdout.splitlines()
+    assert count == "BROWSER TESTS NOT RUN: 1"
+    assert "playwright install" in remedy
+
+
+def test_a_wrong_chromium_is_an_error_and_not_a_reason_to_take_another():
+    with pytest.raises(FileNotFoundError, match="PARLEY_CHROMIUM=/nowhere"):
+        programs.chromium({"PARLEY_CHROMIUM": "/nowhere", "PATH": os.environ["PATH"]})
+
+
+def test_playwrights_own_chromium_is_found(tmp_path):
+    chrome = tmp_path / ".cache/ms-playwright/chromium-1200/chrome-linux64/chrome"
+    chrome.parent.mkdir(parents=True)
+    chrome.touch()
+    assert programs.chromium({"HOME": str(tmp_path), "PATH": "/nonexistent"}) == str(chrome)
