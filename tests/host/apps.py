@@ -1,0 +1,79 @@
+"""Applications that a worker runs in the tests of the processes around it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from service.core.errors import StoreUnsuitable
+from service.edge.context import WorkerContext
+
+
+def orderly(worker: WorkerContext) -> Starlette:
+    """Says who it is, drains at once when told to, and can be made to hang."""
+
+    async def who(request: Request) -> Response:
+        return JSONResponse(
+            {"name": worker.name, "session": worker.session, "pid": os.getpid(),
+             "sites": sorted(worker.sites), "demo": worker.demo}
+        )  # fmt: skip
+
+    async def hang(request: Request) -> Response:
+        while True:  # the loop itself, not a coroutine on it
+            pass
+
+    async def socket(socket: WebSocket) -> None:
+        await socket.accept()
+        try:
+            while True:
+                await socket.send_text(await socket.receive_text())
+        except WebSocketDisconnect:
+            return
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async def drain() -> None:
+            await worker.draining.wait()
+            worker.drained.set()
+
+        task = asyncio.create_task(drain())
+        worker.tell("ready")
+        yield
+        task.cancel()
+
+    routes = [Route("/", who), Route("/hang", hang), WebSocketRoute("/ws", socket)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def stubborn(worker: WorkerContext) -> Starlette:
+    """Never drains, and never ends its lifespan either."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        worker.tell("ready")
+        yield
+        await asyncio.Event().wait()
+
+    return Starlette(lifespan=lifespan)
+
+
+def unsuitable(worker: WorkerContext) -> Starlette:
+    """Finds at its start that it can never run."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        raise StoreUnsuitable("redis 6.0 is too old")
+        yield
+
+    return Starlette(lifespan=lifespan)
+
+
+def crashing(worker: WorkerContext) -> Starlette:
+    """Is broken: dies at its start without a word to the supervisor."""
+    raise RuntimeError("a bug of ours")
