@@ -112,7 +112,7 @@ class AnswerReader:
     def whole(self, body: bytes) -> list[ModelEvent]:
         """The events of an answer that came in one piece, as JSON, instead of as a stream."""
         events = self._read([(b"", body)])
-        if self.error is None and not self.progress:
+        if not self.progress and (self.error is None or isinstance(self.error, ModelCutOff)):
             self.error = ModelUnreachable("something else than the model answered, with status 200")
         self.done = True
         return events + self.close()

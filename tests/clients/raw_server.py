@@ -1,12 +1,14 @@
-"""A server that sends exactly the bytes it is told to, when it is told to, and sees the client go."""
+"""A server that sends exactly the bytes it is told to, when it is told to, and sees who goes."""
 
 import asyncio
 import contextlib
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -93,7 +95,9 @@ class RawServer:
         self.connections += 1
         number = self.connections
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            with contextlib.suppress(
+                ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+            ):
                 while True:
                     await self._one(reader, writer, number)
         finally:
@@ -129,11 +133,17 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(answer: Answer) -> AsyncIterator[RawServer]:
+async def raw_server(answer: Answer, tls: Path | None = None) -> AsyncIterator[RawServer]:
+    """``tls`` is a PEM file with a key and a certificate for localhost."""
     state = RawServer(answer)
-    server = await asyncio.start_server(state.serve, "127.0.0.1", 0)
+    context = None
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls)
+    server = await asyncio.start_server(state.serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
-    state.url = f"http://127.0.0.1:{port}/api/paas/v4"
+    origin = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
+    state.url = f"{origin}/api/paas/v4"
     try:
         yield state
     finally:

@@ -273,8 +273,7 @@ def test_an_answer_in_one_piece_gives_the_same_events() -> None:
 def test_something_else_with_status_200_is_no_answer(body: bytes) -> None:
     reader = AnswerReader()
     assert reader.whole(body) == []
-    assert isinstance(reader.error, errors.ModelError)
-    assert reader.error.retryable
+    assert isinstance(reader.error, errors.ModelUnreachable)
 
 
 def test_an_error_with_status_200_is_that_error() -> None:
