@@ -1,5 +1,6 @@
 """What is shipped: few packages, each used; locks with hashes; a wheel that needs no Node."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from service import __version__
-from tests.support.sources import ROOT, SERVICE, imports, modules, read
+from tests.support.sources import ROOT, SERVICE, imports, modules, read, tree
 
 DIRECT_PACKAGES = 18  # each one more is somebody else's release to watch
 LOCKS = ("requirements.txt", "requirements-dev.txt")
@@ -43,6 +44,17 @@ def imported() -> set[str]:
     return names - set(sys.stdlib_module_names) - {"service"}
 
 
+def named() -> set[str]:
+    """Every string in service/ that is one word: what is imported or looked up by its name."""
+    strings = (
+        node.value
+        for path in modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {text for text in strings if text.isidentifier()}
+
+
 def locked(lock: str) -> dict[str, tuple[Requirement, int]]:
     """name: (the pinned requirement with its marker, how many hashes it has)."""
     entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", read(ROOT / lock), flags=re.MULTILINE))
@@ -58,7 +70,7 @@ def test_there_are_at_most_eighteen_direct_packages():
 
 
 def test_every_declared_package_is_used():
-    used = imported()
+    used = imported() | named()
     unused = [
         name for name in direct() if module_of(name) not in used and LOADED_BY.get(name) not in used
     ]
