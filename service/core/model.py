@@ -163,3 +163,4 @@ class Adopted(msgspec.Struct, frozen=True):
     text: str
     site: str
     top: int
+    epoch: str

@@ -145,7 +145,7 @@ class Log:
             return None
         turn = _turn(reply[2])
         assert turn is not None
-        return Adopted(turn, reply[3].decode(), reply[4].decode(), reply[1])
+        return Adopted(turn, reply[3].decode(), reply[4].decode(), reply[1], reply[5].decode())
 
     async def attach(self, conversation: str, position: Position | None) -> Attached:
         """What a client at ``position`` (None: it has nothing) lacks. Raises ConversationGone."""

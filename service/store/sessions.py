@@ -72,7 +72,12 @@ class Sessions:
         reply = await self._commands.send("GETEX", keys.token(digest(token)), "EX", self._lives_s)
         if reply is None:
             raise BadToken("unknown or expired")
-        return msgspec.convert(orjson.loads(reply), Bearer)
+        bearer = msgspec.convert(orjson.loads(reply), Bearer)
+        names = keys.conversation(bearer.conversation)
+        generation = await self._commands.send("HGET", names.meta, "generation")
+        if generation is None or int(generation) != bearer.generation:
+            raise BadToken("revoked, or its conversation is no more")
+        return bearer
 
     async def _redeem(self, site: str, handle: str, successor: str) -> tuple[str, int] | None:
         used = digest(handle)

@@ -1,7 +1,8 @@
 -- Take over an open turn whose owner is gone.
 -- ARGV  1 conversation  2 channel  3 session  4 known offset  5 lease, ms
 --       6 the server's time at the adopter's previous look (ms)
--- Returns {'ok', newest offset, the turn, its text so far, site}, or {'held'}, {'idle'}, {'gone'}.
+-- Returns {'ok', newest offset, the turn, its text so far, site, epoch}, or {'held'}, {'idle'},
+-- {'gone'}.
 --
 -- The lease must have run out before the adopter's previous look: after a pause of the server all
 -- leases look expired at first, and healthy owners need a moment to renew theirs.
@@ -25,5 +26,5 @@ local function adopt(keys, args)
          c.revision .. ',"answers":[' .. c.answers .. ']' ..
          (c.replaces ~= '' and (',"replaces":' .. c.replaces) or '') .. '}')
   close(c)
-  return {'ok', c.top, turn_of(c), redis.call('GET', c.keys.text) or '', c.site}
+  return {'ok', c.top, turn_of(c), redis.call('GET', c.keys.text) or '', c.site, c.epoch}
 end

@@ -1,0 +1,164 @@
+"""The widget's built files: `/widget.js`, `/panel` and `/assets/…`, served from memory.
+
+The build puts hashed and precompressed files beside a manifest. A hashed file never changes, so
+browsers may keep it for ever; the loader and the panel's page are asked for again after minutes.
+"""
+
+import html
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.core.errors import RequestRefused, SettingError, SiteUnknown
+from service.core.languages import match
+from service.core.model import Site
+from service.edge.origins import frame_ancestors
+from service.edge.problems import problem
+from service.settings import Settings
+
+FOR_EVER = "public, max-age=31536000, immutable"
+FOR_MINUTES = "public, max-age=300, stale-while-revalidate=86400"
+
+
+class File(msgspec.Struct, frozen=True):
+    """A built file and its smaller forms, by content coding."""
+
+    type: str
+    plain: bytes
+    coded: dict[str, bytes]
+
+
+class Assets:
+    """All built files. Raises SettingError where the widget was never built."""
+
+    def __init__(self) -> None:
+        folder = resources.files("service.edge").joinpath("assets")
+        try:
+            manifest = msgspec.json.decode(folder.joinpath("manifest.json").read_bytes())
+        except OSError as error:
+            raise SettingError(
+                "the widget is not built: run `make widget`, or install Parley from its wheel"
+            ) from error
+        self._files = {
+            name: _read(folder, name, about["type"]) for name, about in manifest["files"].items()
+        }
+        self._loader = self._files.get(manifest["loader"]["file"]) or _read(
+            folder, manifest["loader"]["file"], "text/javascript"
+        )
+        self._panels = {
+            locale: folder.joinpath(about["html"]).read_text("utf-8")
+            for locale, about in manifest["panel"].items()
+        }
+
+    def loader(self, request: Request) -> Response:
+        return _serve(request, self._loader, FOR_MINUTES)
+
+    def asset(self, request: Request) -> Response:
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            return Response("no such file", status_code=404, media_type="text/plain")
+        return _serve(request, file, FOR_EVER)
+
+    def panel(self, locale: str, values: Mapping[str, str]) -> str:
+        """The panel's page in the nearest built locale, its placeholders filled."""
+        page = self._panels[match(locale, list(self._panels), "en")]
+        for name, value in values.items():
+            page = page.replace("{{%s}}" % name, html.escape(value, quote=True))  # noqa: UP031
+        return page
+
+
+class PanelRoute:
+    """`/panel?site=KEY&locale=…`: the page that the loader frames."""
+
+    def __init__(self, assets: Assets, settings: Settings, sites: Mapping[str, Site]) -> None:
+        self._assets = assets
+        self._settings = settings
+        self._sites = sites
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            site = self._sites.get(request.query_params.get("site", ""))
+            if site is None:
+                raise SiteUnknown("no such site; sites.toml declares them")
+        except RequestRefused as error:
+            return problem(error)
+        locale = request.query_params.get("locale") or _preferred(request)
+        values = {"site": site.key, "site_name": site.name, "contact": site.contact}
+        return Response(
+            self._assets.panel(locale, values),
+            media_type="text/html",
+            headers={
+                "content-security-policy": self._policy(request, site),
+                "cache-control": FOR_MINUTES,
+                "vary": "accept-language, host",
+                "referrer-policy": "no-referrer",
+                "x-content-type-options": "nosniff",
+                "cross-origin-resource-policy": "cross-origin",
+                "cross-origin-embedder-policy": "require-corp",
+            },
+        )
+
+    def _policy(self, request: Request, site: Site) -> str:
+        host = request.headers.get("host", "")
+        if self._settings.origin is not None:
+            host = self._settings.origin.partition("://")[2]
+        sockets = f"ws://{host} wss://{host}" if _is_host(host) else ""
+        return "; ".join(
+            (
+                "default-src 'none'",
+                "script-src 'self'",
+                "style-src 'self'",
+                f"connect-src 'self' {sockets}".rstrip(),
+                "img-src 'self'",
+                "font-src 'none'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                f"frame-ancestors 'self' {frame_ancestors(site)}",
+                "require-trusted-types-for 'script'",
+                "trusted-types 'none'",
+            )
+        )
+
+
+def _is_host(host: str) -> bool:
+    return bool(host) and all(c.isalnum() or c in ".-:[]" for c in host)
+
+
+def _preferred(request: Request) -> str:
+    """The first language of Accept-Language, which browsers order by preference."""
+    return request.headers.get("accept-language", "en").partition(",")[0].partition(";")[0]
+
+
+def _read(folder: Traversable, name: str, kind: str) -> File:
+    coded = {}
+    for coding, ending in (("br", ".br"), ("gzip", ".gz")):
+        smaller = folder.joinpath(name + ending)
+        if smaller.is_file():
+            coded[coding] = smaller.read_bytes()
+    return File(kind, folder.joinpath(name).read_bytes(), coded)
+
+
+def _serve(request: Request, file: File, caching: str) -> Response:
+    accepted = request.headers.get("accept-encoding", "")
+    codings = {part.partition(";")[0].strip() for part in accepted.split(",")}
+    body, headers = file.plain, {}
+    for coding, smaller in file.coded.items():
+        if coding in codings:
+            body, headers["content-encoding"] = smaller, coding
+            break
+    return Response(
+        body,
+        media_type=file.type,
+        headers={
+            **headers,
+            "cache-control": caching,
+            "vary": "accept-encoding",
+            "x-content-type-options": "nosniff",
+            "cross-origin-resource-policy": "cross-origin",
+            "access-control-allow-origin": "*",
+        },
+    )

@@ -1,0 +1,120 @@
+"""What a customer may ask for, one method a command.
+
+Each returns the frames for the asking socket alone; what was logged reaches every socket through
+the conversation's feed. A message may be sent again at will: it is known by its id.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from service.core import languages, wire
+from service.core.errors import BadCommand, IdentifyUnavailable
+from service.core.model import Site, Written
+from service.core.texts import text as words
+from service.flows.feed import Feed, Feeds
+from service.flows.ports import Log
+from service.flows.turn import Job, Turns
+
+HISTORY = 50  # messages in one reply to `history`
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """Who speaks on a socket: on which site, from which address, in which language."""
+
+    conversation: str
+    site: Site
+    address: str
+    locale: str
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The defaults, where a site does not say otherwise."""
+
+    message_units: int
+    messages_per_minute: int
+
+    def units(self, site: Site) -> int:
+        return site.limits.message_units or self.message_units
+
+    def a_minute(self, site: Site) -> int:
+        return site.limits.messages_per_minute or self.messages_per_minute
+
+
+class CustomerCommands:
+    """Does what customers ask for. ``sites`` by key."""
+
+    def __init__(
+        self, log: Log, feeds: Feeds, turns: Turns, sites: Mapping[str, Site], limits: Limits
+    ) -> None:
+        self._log = log
+        self._feeds = feeds
+        self._turns = turns
+        self._sites = sites
+        self.limits = limits
+
+    async def do(
+        self, customer: Customer, feed: Feed, command: wire.CustomerCommand
+    ) -> list[bytes]:
+        """Frames for the asking socket. Raises CommandRefused or StoreError."""
+        match command:
+            case wire.SendMessage():
+                return await self._send(customer, feed, command)
+            case wire.StopAnswer(m=m):
+                await self._log.stop(customer.conversation, m)
+            case wire.RetryAnswer(m=m):
+                written = await self._log.retry(customer.conversation, feed.top, m=m)
+                self._took(customer, feed, written)
+            case wire.RateAnswer(m=m, value=value):
+                self._feeds.wrote(
+                    feed,
+                    await self._log.rate(customer.conversation, feed.top, m=m, value=value),
+                )
+            case wire.History(before=before):
+                return [await self._history(customer, before)]
+            case wire.RequestHandoff():
+                await self._offer_contact(customer, feed)
+            case wire.EndConversation():
+                self._feeds.wrote(feed, await self._log.resolve(customer.conversation, feed.top))
+            case wire.Identify():
+                raise IdentifyUnavailable("this site has no key for identities")
+            case wire.Ping(n=n):
+                return [wire.pong(n)]
+            case wire.Typing() | wire.Read():
+                return []  # for people at the desk
+            case wire.Hello():
+                raise BadCommand("hello is the socket's own")
+        return []
+
+    async def _send(self, customer: Customer, feed: Feed, message: wire.SendMessage) -> list[bytes]:
+        wire.check_message(message, most_units=self.limits.units(customer.site))
+        language = languages.guess(message.text, prior=customer.locale)
+        accepted = await self._log.accept(
+            customer.conversation,
+            feed.top,
+            id=message.id,
+            message=wire.customer_message(message, language),
+            a_minute=self.limits.a_minute(customer.site),
+        )
+        self._took(customer, feed, accepted.written)
+        return [wire.ack(message.id, accepted.m, accepted.offset, duplicate=accepted.duplicate)]
+
+    def _took(self, customer: Customer, feed: Feed, written: Written) -> None:
+        """Take in a write, and run the turn that it opened."""
+        self._feeds.wrote(feed, written)
+        if written.turn is not None:
+            flow = f"{customer.site.key} {customer.address}"
+            self._turns.start(Job(customer.conversation, customer.site, written.turn, flow))
+
+    async def _history(self, customer: Customer, before: int) -> bytes:
+        if before < 1:
+            raise BadCommand("before wants a message's number")
+        found = await self._log.messages(customer.conversation, before=before, count=HISTORY)
+        return wire.history(found)
+
+    async def _offer_contact(self, customer: Customer, feed: Feed) -> None:
+        """Nobody can come yet: say how else to reach the shop."""
+        code = "handoff_unavailable" + ("" if customer.site.contact else "_no_contact")
+        said = words(code, customer.locale, contact=customer.site.contact)
+        notice = wire.notice("handoff_unavailable", said, customer.locale)
+        self._feeds.wrote(feed, await self._log.notice(customer.conversation, feed.top, notice))
