@@ -1,0 +1,1 @@
+"""The sample shop that `parley demo` shows: its pages, its goods, and its declaration."""
