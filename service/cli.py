@@ -4,6 +4,7 @@ What people can set right is one line on standard error and exit code 2. Anythin
 and keeps its traceback.
 """
 
+import importlib
 import sys
 from typing import Any
 
@@ -16,31 +17,48 @@ REFUSED = 2  # exit status: something is set wrong, and the line says what
 INTERRUPTED = 130  # exit status of a program that Ctrl-C ended before it ran
 
 
-class _Lazy(click.Group):
-    """A group whose command `simulate` lives with the simulator and is imported when asked for."""
+class Later(click.Command):
+    """A command that lives elsewhere and is imported when it is run."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), "simulate"]
+    def __init__(self, name: str, where: str, short_help: str) -> None:
+        super().__init__(name, short_help=short_help)
+        self._where = where
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "simulate":
-            return super().get_command(ctx, cmd_name)
-        from service.simulator.command import simulate
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        command: click.Command = getattr(importlib.import_module(self._where), str(self.name))
+        return command.make_context(info_name, args, parent, **extra)
 
-        command: click.Command = simulate
-        return command
+
+class Parley(click.Group):
+    """The group of all commands, with one way to say that something is set wrong."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command and exit: 0, 2 with one line, or a defect's traceback."""
+        try:
+            return super().main(*args, **extra)
+        except SettingError as error:
+            click.echo(f"parley: {' '.join(str(error).split())}", err=True)
+            sys.exit(REFUSED)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Parley, name="parley", context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="parley", message="%(prog)s %(version)s")
-def parley() -> None:
+def main() -> None:
     """Self-hosted customer-service chat for storefronts.
 
     Settings are environment variables; docs/settings.md lists them.
     """
 
 
-@parley.command()
+@main.command()
 def demo() -> None:
     """A whole shop with a chat on this machine: no key, no setting.
 
@@ -52,7 +70,7 @@ def demo() -> None:
     sys.exit(run())
 
 
-@parley.command()
+@main.command()
 def serve() -> None:
     """The server: workers behind one port, on a Redis that you name.
 
@@ -63,7 +81,7 @@ def serve() -> None:
     sys.exit(run())
 
 
-@parley.command()
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="An array of name, pid, ready and host.")
 def workers(as_json: bool) -> None:
     """The living workers of the instance that PARLEY_REDIS_URL or PARLEY_DATA names."""
@@ -72,13 +90,6 @@ def workers(as_json: bool) -> None:
     click.echo(listing(as_json=as_json))
 
 
-def main(arguments: list[str] | None = None) -> Any:
-    """The console script."""
-    try:
-        return parley.main(args=arguments, prog_name="parley")
-    except SettingError as error:
-        line = " ".join(str(error).split())
-        click.echo(f"parley: {line}", err=True)
-        sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+main.add_command(
+    Later("simulate", "service.simulator.command", "The model's API, simulated, in a process.")
+)

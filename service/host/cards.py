@@ -6,17 +6,13 @@ seconds and is renewed each second, so that a host that is cut off drops out by 
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
-from service.core.errors import SettingError
+from service.core.errors import SettingError, StoreError
 from service.host.addresses import shown
 from service.host.process import WorkerProcess
 from service.store import keys
@@ -24,7 +20,7 @@ from service.store.connection import Commands
 
 RENEW_S = 1.0
 SCAN_COUNT = 10_000  # about 2 ms of the server's time a call
-CONNECT_S = 2.0
+MEET_S = 2.5  # a Redis that is there answers within milliseconds
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -75,15 +71,28 @@ class Cards:
 
 
 async def living_workers(url: str) -> list[Card]:
-    """The cards of every living worker, by name and host. Raises SettingError without Redis."""
-    once = Retry(NoBackoff(), 0)
-    found: list[Card] = []
+    """The cards of every living worker, by host and name. Raises SettingError without Redis."""
     try:
-        async with Redis.from_url(url, socket_connect_timeout=CONNECT_S, retry=once) as client:
-            async for key in client.scan_iter(keys.WORKER_CARDS, count=SCAN_COUNT):
-                card = await client.get(key)
-                if card is not None:
-                    found.append(msgspec.json.decode(card, type=Card))
-    except (RedisError, OSError) as error:
-        raise SettingError(f"Redis at {shown(url)} does not answer: {error}") from error
+        async with Commands.open(url, name="parley-workers") as commands:
+            async with asyncio.timeout(MEET_S):
+                await commands.wait_up()
+            found = [card async for card in _cards(commands)]
+    except TimeoutError as error:
+        raise SettingError(f"Redis at {shown(url)} does not answer") from error
+    except StoreError as error:
+        raise SettingError(f"Redis at {shown(url)}: {error}") from error
     return sorted(found, key=lambda card: (card.host, card.name, card.pid))
+
+
+async def _cards(commands: Commands) -> AsyncIterator[Card]:
+    place: bytes | str = "0"
+    while True:
+        place, names = await commands.send(
+            "SCAN", place, "MATCH", keys.WORKER_CARDS, "COUNT", SCAN_COUNT
+        )
+        # A card may end, and SCAN may name a key twice: a worker has one session, and is one card.
+        for text in await asyncio.gather(*(commands.send("GET", name) for name in set(names))):
+            if text is not None:
+                yield msgspec.json.decode(text, type=Card)
+        if place in (b"0", "0"):
+            return

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import structlog
-from redis.exceptions import RedisError
 
 from service.core.errors import PermitError, StoreError
 from service.host.folder import Trace, Traces
@@ -85,7 +84,10 @@ class Notices:
             session = self._due[0]
             try:
                 await self._fence(session)
-            except (StoreError, PermitError, RedisError):
+            except (StoreError, PermitError):
+                return
+            except Exception:  # a defect must not take the workers with it; it stays due
+                log.exception("worker_not_fenced", session=session)
                 return
             self._due.popleft()
             self._told.append((asyncio.get_running_loop().time(), session))

@@ -1,10 +1,9 @@
 """What `parley demo` and `parley workers` print for people."""
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import click
 
 from service.host.addresses import reachable, shown
 from service.settings import TIERS
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from service.host.valkey import EmbeddedValkey
 
 LABEL = 10  # characters of the left column
+BOLD, FAINT, LINK = "1", "2", "4;36"  # ANSI styles
 
 
 class Screen:
@@ -25,7 +25,7 @@ class Screen:
         self._began = time.monotonic()
 
     def step(self, text: str) -> None:
-        click.echo(f"{click.style('parley', bold=True)}  {text}")
+        print(f"{_styled('parley', BOLD)}  {text}", flush=True)
 
     def table(
         self,
@@ -37,24 +37,32 @@ class Screen:
         settings = supervisor.plan.settings
         took_s = time.monotonic() - self._began
         port = supervisor.port.number
-        click.echo()
+        print()
         for label, value, remark in [
-            ("Shop", _link(reachable(settings.host or "127.0.0.1", port)), "click the chat, ask"),
-            ("", _link(f"http://shop.localhost:{port}/"), "the same shop, as a foreign origin"),
+            (
+                "Shop",
+                _styled(reachable(settings.host or "127.0.0.1", port), LINK),
+                "click the chat, ask",
+            ),
+            (
+                "",
+                _styled(f"http://shop.localhost:{port}/", LINK),
+                "the same shop, as a foreign origin",
+            ),
             ("Workers", _processes(supervisor), ""),
             ("Model", *_model(supervisor, simulator)),
             ("Valkey", *_valkey(supervisor, valkey)),
-            ("Data", _data(supervisor, valkey), "conversations are kept over a restart"),
+            ("Data", _kept_in(supervisor, valkey), "conversations are kept over a restart"),
             ("Stop", "Ctrl-C", "everything ends with it"),
         ]:
-            said = f"  {click.style(label.ljust(LABEL), dim=True)}{value}"
-            click.echo(f"{said}  {click.style(remark, dim=True)}" if remark and value else said)
-        click.echo()
+            said = f"  {_styled(label.ljust(LABEL), FAINT)}{value}"
+            print(f"{said}  {_styled(remark, FAINT)}" if remark else said)
+        print()
         self.step(f"up in {took_s:.1f} s")
 
 
-def _link(url: str) -> str:
-    return click.style(url, fg="cyan", underline=True)
+def _styled(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if sys.stdout.isatty() else text
 
 
 def _processes(supervisor: "Supervisor") -> str:
@@ -77,7 +85,7 @@ def _valkey(supervisor: "Supervisor", valkey: "EmbeddedValkey | None") -> tuple[
     return f"{valkey.socket} (pid {valkey.pid})", ""
 
 
-def _data(supervisor: "Supervisor", valkey: "EmbeddedValkey | None") -> str:
+def _kept_in(supervisor: "Supervisor", valkey: "EmbeddedValkey | None") -> str:
     return f"{supervisor.plan.settings.data}/" if valkey is not None else "in that Redis"
 
 

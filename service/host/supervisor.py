@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 import structlog
-from redis.exceptions import AuthenticationError, RedisError
 
-from service.core.errors import SettingError, StoreUnavailable, StoreUnsuitable
+from service.core.errors import SettingError, StoreUnsuitable
 from service.host.addresses import shown
 from service.host.cards import Cards
 from service.host.companion import Companion
@@ -212,13 +211,13 @@ async def _why_away(url: str) -> str:
     connection = make_connection(url, name="parley-supervisor")
     try:
         await connection.connect()  # type: ignore[no-untyped-call]
-    except AuthenticationError as error:
-        raise SettingError(
-            f"PARLEY_REDIS_URL={shown(url)}: Redis refuses the name or the password: {error}"
-        ) from error
-    except (RedisError, OSError, StoreUnavailable) as error:
+    except Exception as error:  # the library's own types are met in store/ only
+        if "Authentication" in type(error.__cause__ or error).__name__:
+            raise SettingError(
+                f"PARLEY_REDIS_URL={shown(url)}: Redis refuses the name or the password: {error}"
+            ) from error
         return str(error)
     finally:
-        with suppress(RedisError, OSError):
+        with suppress(Exception):
             await connection.disconnect(nowait=True)
     return "it is still loading its data, or slow"

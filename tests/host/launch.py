@@ -15,4 +15,4 @@ if __name__ == "__main__":
     module = {"serve": service.host.serve, "demo": service.host.demo}[command]
     run = getattr(module, command)
     setattr(module, command, partial(run, application=f"tests.host.apps:{application}"))
-    cli.main([command])
+    cli.main([command], prog_name="parley")
