@@ -85,3 +85,47 @@ def worker_card(session: str) -> str:
 WORKER_CARDS = "parley:worker:*"
 
 # -- permits ------------------------------------------------------------------------------
+# One semaphore per account and model. Its keys share one hash tag; `{a:m}` below is
+# `{glm:<account>:<model>}`. What each of them holds: lua/permits_state.lua.
+#
+# | key | type | lives | written by |
+# |---|---|---|---|
+# | `parley:{a:m}:meta`, `:sessions`, `:permits`, `:live`, `:background`, `:finish_live`, | | | |
+# | `:finish_background`, `:alarms`, `:absent`, `:fenced` | | for ever | the permit functions |
+# | `parley:{a:m}:waiters:<session>` | hash | a day; as long as it waits | the same |
+# | `parley:{a:m}:inbox:<session>` | stream | a day; as long as the session | the same |
+
+
+class PermitKeys(NamedTuple):
+    """What every permit function is given as KEYS, in this order."""
+
+    meta: str
+    sessions: str
+    permits: str
+    live: str
+    background: str
+    finish_live: str
+    finish_background: str
+    alarms: str
+    absent: str
+    fenced: str
+
+
+def _permits_prefix(account: str, model: str) -> str:
+    return f"parley:{{glm:{account}:{model}}}"
+
+
+def permits(account: str, model: str) -> PermitKeys:
+    """``account`` and ``model`` must have no braces: they are part of a hash tag."""
+    prefix = _permits_prefix(account, model)
+    return PermitKeys(*(f"{prefix}:{name}" for name in PermitKeys._fields))
+
+
+def permits_inbox(account: str, model: str, session: str) -> str:
+    """Stream: the grants that other workers' steps made for this session's waiters."""
+    return f"{_permits_prefix(account, model)}:inbox:{session}"
+
+
+# Bounded by the tier, the workers and the flows that wait; a lease that Redis forgets by itself
+# would be a permit too many.
+PERMANENT += tuple(permits("*", "*"))

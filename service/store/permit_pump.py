@@ -1,0 +1,178 @@
+"""The pump: the one task of a worker that talks to Redis about permits.
+
+Callers leave what they want in the book and await a Future. The pump sends all that has gathered as
+one step, brings the reply to the book, and sends the next. While a step is on its way the next one
+gathers: an idle worker has one round trip per acquire, a busy one a dozen operations per round
+trip. A second connection blocks in XREAD on the worker's inbox, where other workers' steps leave
+grants.
+"""
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+
+import structlog
+from redis.asyncio.connection import Connection
+from redis.exceptions import RedisError
+
+from service.core.errors import PermitsUnavailable, StoreUnavailable
+from service.store.connection import make_connection
+from service.store.permit_book import Asker, Batch, Book
+from service.store.permit_office import PermitOffice
+from service.store.permit_steps import Reply, read_grants
+
+ACK_S = 0.1  # a receipt waits so long for a step to ride on; after 0.25 s no more grants come
+AWAY_S = 30.0  # a failover is over by then; who has waited for Redis for longer is told so
+PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # between steps that fail, drawn from 0 up to these
+INBOX_BLOCK_MS = 1000  # then ask anew, and from its start an inbox that was made anew
+INBOX_SILENT_S = 6.0  # past the block: the connection is dead, whatever TCP believes
+CLOSE_S = 1.0  # to give everything back at the end
+
+log = structlog.get_logger("parley.permits")
+
+
+class Pump:
+    def __init__(self, office: PermitOffice, *, session: str, tier: int, inbox: str) -> None:
+        self.office = office
+        self.session = session
+        self._bell = asyncio.Event()
+        self.book = Book(tier=tier, timing=office.timing, ring=self._bell.set)
+        self._inbox = inbox
+        self._loop = asyncio.get_running_loop()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._heartbeat_at = 0.0
+        self._due_at = float("inf")  # when time alone may free what our waiters wait for
+        self._failing_since: float | None = None
+        self._failures = 0
+
+    # -- steps --------------------------------------------------------------------------
+
+    def ask(self, waiter: Asker) -> None:
+        """Queue ``waiter``. Raises PermitsUnavailable when Redis has been away for too long."""
+        if self._away():
+            raise PermitsUnavailable(f"Redis has been away for {AWAY_S:g} s")
+        self.book.ask(waiter)
+
+    async def run(self) -> None:
+        """Step whenever there is something to say. Raises Fenced."""
+        self._bell.set()
+        try:
+            while True:
+                await self._bell.wait()
+                self._bell.clear()
+                await self._step()
+        finally:
+            self.book.registered = False
+            self.book.fail_waiters("this worker's permits have ended")
+
+    async def _step(self) -> None:
+        sent = time.monotonic()
+        beat = sent >= self._heartbeat_at
+        batch = self.book.compose(sent, beat=beat)
+        if not batch.words and not self.book.owes_receipt and sent < self._due_at:
+            self._ring_at(min(self._heartbeat_at, self._due_at))
+            return
+        if beat:
+            self._heartbeat_at = sent + self.office.timing.heartbeat_s
+        self._due_at = float("inf")
+        try:
+            reply = await self.office.step(self.session, self.book.head() + batch.words)
+        except (StoreUnavailable, RedisError) as error:
+            await self._failed(batch, error)
+            return
+        self._failures, self._failing_since = 0, None
+        self.book.apply(reply, batch, sent)
+        self._set_alarm(reply)
+
+    async def _failed(self, batch: Batch, error: Exception) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+            log.warning("permits away", session=self.session, detail=str(error)[:200])
+        self.book.registered = False
+        self.book.unheard(batch)
+        if self._away():
+            self.book.fail_waiters(f"Redis has been away for {AWAY_S:g} s")
+        pause = PAUSES_S[min(self._failures, len(PAUSES_S) - 1)]
+        self._failures += 1
+        await asyncio.sleep(pause * random.random())
+
+    def _away(self) -> bool:
+        since = self._failing_since
+        return since is not None and time.monotonic() > since + AWAY_S
+
+    # -- time ---------------------------------------------------------------------------
+
+    def _set_alarm(self, reply: Reply) -> None:
+        """Ring for the next heartbeat; sooner for a receipt or what time alone may free."""
+        now = time.monotonic()
+        if self.book.waiters and reply.due_ms >= 0:
+            self._due_at = now + reply.due_ms / 1000
+        self._ring_at(min(self._heartbeat_at, self._due_at))
+        if self.book.owes_receipt:
+            self._ring_at(now + ACK_S)
+
+    def _ring_at(self, when: float) -> None:
+        """``when`` in time.monotonic(); an earlier alarm stays."""
+        at = self._loop.time() + max(0.0, when - time.monotonic())
+        if self._alarm is not None:
+            if self._alarm.when() <= at:
+                return
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._bell.set()
+
+    # -- the inbox ----------------------------------------------------------------------
+
+    async def listen(self, url: str) -> None:
+        """Take grants from the inbox, over a connection of its own, until cancelled."""
+        while True:
+            connection = make_connection(url, name=f"{self.session}-inbox")
+            try:
+                await connection.connect()  # type: ignore[no-untyped-call]
+                last = b"0-0"
+                while True:
+                    last = await self._read_inbox(connection, last)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("inbox away", session=self.session, detail=str(error)[:200])
+                await asyncio.sleep(PAUSES_S[1] * (1 + random.random()))
+            finally:
+                with suppress(RedisError, OSError):
+                    await connection.disconnect(nowait=True)
+
+    async def _read_inbox(self, connection: Connection, last: bytes) -> bytes:
+        """Take what comes after ``last``, if anything does. Returns the new last."""
+        await connection.send_command(
+            "XREAD", "BLOCK", INBOX_BLOCK_MS, "STREAMS", self._inbox, last
+        )
+        streams = await connection.read_response(disable_decoding=True, timeout=INBOX_SILENT_S)
+        if not streams:
+            # Ask for everything from now on: an inbox made anew by a server whose clock went back
+            # numbers its entries lower. What has come before is known as such.
+            return b"0-0"
+        for entry, fields in streams[0][1]:
+            last = entry
+            self.book.take(int(fields[1]), read_grants(fields[3]))
+        if self.book.owes_receipt:
+            self._ring_at(time.monotonic() + ACK_S)
+        return last
+
+    # -- the end ------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Give everything back and end the session, if Redis is there to hear it.
+
+        After ``run`` was cancelled: nobody else may step.
+        """
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self.book.waiters.clear()
+        with suppress(StoreUnavailable, RedisError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                if self.book.known.epoch:
+                    batch = self.book.compose(time.monotonic(), beat=False)
+                    await self.office.step(self.session, self.book.head() + batch.words)
+                await self.office.fence(self.session)
