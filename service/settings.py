@@ -18,6 +18,7 @@ from service.core.errors import SettingError
 from service.core.model import Site
 
 TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # requests in flight, by benefit level
+SIMULATED_KEY = "simulator.key"  # sent to an endpoint on this machine that asks for none
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -51,6 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: int
     log_level: str
     log_format: str
+
+    @property
+    def api_key(self) -> str:
+        """The account's key; without one, what the simulator takes."""
+        return self.model_key or SIMULATED_KEY
 
 
 class Variable(msgspec.Struct, frozen=True):

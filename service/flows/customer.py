@@ -13,8 +13,9 @@ from service.core.errors import BadCommand, IdentifyUnavailable
 from service.core.model import Site, Written
 from service.core.texts import text as words
 from service.flows.feed import Feed, Feeds
+from service.flows.job import Job
 from service.flows.ports import Log
-from service.flows.turn import Job, Turns
+from service.flows.turn import Turns
 
 HISTORY = 50  # messages in one reply to `history`
 

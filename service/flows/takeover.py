@@ -15,8 +15,9 @@ import structlog
 
 from service.core.errors import StoreError
 from service.core.model import Adopted, Position, Site
+from service.flows.job import Job
 from service.flows.ports import Orphans
-from service.flows.turn import Job, Turns
+from service.flows.turn import Turns
 
 LOOK_S = 1.0  # between looks, a fifth more or less, so that workers do not march in step
 UNBROKEN_S = 3.0  # of looks before the first adoption: a lease's life

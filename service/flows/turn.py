@@ -1,11 +1,9 @@
 """One turn: a customer's messages, to the assistant's complete answer.
 
 The log opened the turn in the step that accepted the message, so it exists before anything here
-runs. From then on this worker owns it: it builds the context, waits for a permit, streams from the
-model, and writes what comes. Three things go on side by side:
+runs. From then on this worker owns it. Three things go on side by side:
 
-* *asking*: permit, request, and again where a retry helps. Each request is made inside its own
-  permit, from before the connection to after the last byte.
+* *asking* (`asking.py`): context, permit, request, and again where a retry helps.
 * *writing* (`writer.py`): text becomes logged deltas. Nothing is shown that is not in the log.
 * *holding*: one task for all turns of the worker renews their leases.
 
@@ -16,80 +14,35 @@ reply to any write: asking is cancelled, which closes the connection to the mode
 finished with what it has.
 
 A turn goes on when the customer leaves, and when Redis is away. `finish` may open the next turn,
-for messages that came meanwhile, in its own step; it is run here too.
+for messages that came meanwhile, in its own step; it is run here too. And between a finish and the
+end of its task another message may open a turn: that one is kept, and run next.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
-from random import Random
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from service.core import wire
-from service.core.errors import (
-    ConversationGone,
-    ModelContextTooLong,
-    ModelCutOff,
-    ModelError,
-    ModelRefused,
-    PermitError,
-    PermitsUnavailable,
-    StepMissing,
-    StoreError,
-    TurnLost,
-)
-from service.core.model import (
-    Finished,
-    ModelRequest,
-    OpenTurn,
-    Position,
-    Site,
-    Source,
-    TextDelta,
-    ToolCalls,
-)
-from service.core.prompt import Prompt
-from service.core.retries import GiveUp, decide
-from service.core.seam import Seam
+from service.core.errors import ParleyError, StoreError, TurnLost
+from service.core.model import OpenTurn
+from service.core.texts import CODES
 from service.core.texts import text as words
+from service.flows.asking import Asking
 from service.flows.context import Context
 from service.flows.feed import Feed, Feeds
-from service.flows.ports import Log, Model, Permits
+from service.flows.job import Ending, Job
+from service.flows.ports import Log
 from service.flows.writer import AnswerWriter
 
 RENEW_S = 0.8  # a lease lives 3 s: three renewals may be lost
-ATTEMPTS = 3  # requests that ended without an answer, over all owners; then words, not a fourth
-PERMITS_AWAY_S = 0.5  # between tries while the permits cannot be reached
 
 log = structlog.get_logger("parley.turn")
 T = TypeVar("T")
-
-
-class Job(msgspec.Struct, frozen=True):
-    """A turn to run. ``flow`` is who asks, for fairness.
-
-    An adopted turn comes with the text it had shown and the position it was adopted at.
-    """
-
-    conversation: str
-    site: Site
-    turn: OpenTurn
-    flow: str
-    shown: str = ""
-    position: Position | None = None
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """How the answer ends: the reason on the wire, sources, and a notice's code, or ""."""
-
-    reason: str
-    sources: tuple[Source, ...] = ()
-    notice: str = ""
-    values: dict[str, object] = {}
 
 
 class Running:
@@ -97,32 +50,18 @@ class Running:
 
     def __init__(self, writer: AnswerWriter) -> None:
         self.writer = writer
-        self.asking: asyncio.Task[Ending] | None = None
         self.lost = asyncio.Event()
 
 
 class Turns:
     """The turns that this worker owns."""
 
-    def __init__(
-        self,
-        *,
-        log: Log,
-        feeds: Feeds,
-        permits: Permits,
-        model: Model,
-        context: Context,
-        queue_wait_s: float,
-        user_id: Callable[[str], str],
-    ) -> None:
+    def __init__(self, *, log: Log, feeds: Feeds, asking: Asking, context: Context) -> None:
         self._log = log
         self._feeds = feeds
-        self._permits = permits
-        self._model = model
+        self._asking = asking
         self._context = context
-        self._queue_wait_s = queue_wait_s
-        self._user_id = user_id
-        self._random = Random()
+        self._newest: dict[str, Job] = {}  # of each conversation that has a task here
         self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended: Callable[[str], None] = lambda reason: None  # for metrics
@@ -130,18 +69,19 @@ class Turns:
         feeds.asked = self.show_again
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._newest)
 
     def runs(self, conversation: str) -> bool:
-        return conversation in self._running
+        return conversation in self._newest
 
     def start(self, job: Job) -> None:
-        """Run ``job`` and the turns that follow from it; nothing where one runs here already."""
-        if job.conversation in self._running:
-            return
-        task = asyncio.create_task(self._run(job), name=f"turn {job.conversation}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Run ``job`` and the turns that follow from it, after any turn that runs already."""
+        before = self._newest.get(job.conversation)
+        if before is not None and before.turn.m >= job.turn.m:
+            return  # the same turn, told again
+        self._newest[job.conversation] = job
+        if before is None:
+            self._background(self._run(job))
 
     def stop(self, conversation: str, m: int) -> None:
         """The customer wants answer ``m`` to stop."""
@@ -153,14 +93,8 @@ class Turns:
         """A socket came elsewhere: show there what is shown in passing."""
         running = self._running.get(conversation)
         if running is not None:
-            task = asyncio.create_task(self._show_again(running))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _show_again(self, running: Running) -> None:
-        feed = running.writer.feed
-        for frame in feed.latest():
-            await self._feeds.show(feed, frame)
+            for frame in running.writer.feed.latest():
+                self._show(running.writer.feed, frame)
 
     async def hold(self) -> None:
         """Renew the leases of all turns here, for ever."""
@@ -169,7 +103,7 @@ class Turns:
             await asyncio.gather(*(self._renew(*item) for item in list(self._running.items())))
 
     async def drain(self, timeout_s: float) -> int:
-        """Let running turns end; those that do not in time are left to whoever adopts them."""
+        """Let running turns end. Returns how many did not, and are left to be adopted."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         left = list(self._tasks)
@@ -187,6 +121,14 @@ class Turns:
         except StoreError:
             return  # the lease may run out meanwhile; it is revived where nobody adopted the turn
 
+    def _show(self, feed: Feed, frame: bytes) -> None:
+        self._background(self._feeds.show(feed, frame))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     # -- one turn after the other ---------------------------------------------------------
 
     async def _run(self, job: Job) -> None:
@@ -197,37 +139,50 @@ class Turns:
                     feed.begin(job.position.epoch, job.position.offset, open=True)
                 following: Job | None = job
                 while following is not None:
-                    following = await self._answer(following, feed)
-        except (TurnLost, ConversationGone, StepMissing) as error:
-            log.warning("turn lost", conversation=conversation, code=error.code)
-        except StoreError as error:
-            log.warning("turn left to be adopted", conversation=conversation, code=error.code)
+                    job = following
+                    following = await self._answer(job, feed)
+        except ParleyError as error:
+            # Whoever adopts the turn goes on with it; another worker may have done so already.
+            log.warning("turn left", conversation=conversation, code=error.code)
+        except Exception:
+            log.exception("turn broke", conversation=conversation)
         finally:
-            self._running.pop(conversation, None)
+            newest = self._newest.pop(conversation)
+            if newest.turn.m > job.turn.m:
+                self.start(newest)
 
     async def _answer(self, job: Job, feed: Feed) -> Job | None:
-        started = time.monotonic()
+        """One answer, from the first request to its end in the log. Returns what follows."""
+        conversation, started = job.conversation, time.monotonic()
         writer = AnswerWriter(self._log, self._feeds, feed, job.turn, job.shown)
-        running = self._running[job.conversation] = Running(writer)
-        async with AsyncExitStack() as stack:
-            writing = asyncio.create_task(writer.run())
-            stack.push_async_callback(_end, writing)
-            ending = await self._guard(job, running, writing)
-            following = await _while(writing, self._finish(job, writer, ending))
+        running = self._running[conversation] = Running(writer)
+        writing = asyncio.create_task(writer.run())
+        try:
+            ending = await self._ask(job, running, writing)
+            opened = await _beside(writing, self._finish(job, writer, ending))
+        finally:
+            del self._running[conversation]
+            await _end(writing)
         self.ended(ending.reason)
         log.info(
-            "answer", conversation=job.conversation, site=job.site.key, m=job.turn.m,
+            "answer", conversation=conversation, site=job.site.key, m=job.turn.m,
             reason=ending.reason, notice=ending.notice, units=wire.units(writer.text),
             seconds=round(time.monotonic() - started, 3),
         )  # fmt: skip
-        if following is None:
-            return None
-        return msgspec.structs.replace(job, turn=following, shown="")
+        if opened is not None:
+            following = msgspec.structs.replace(job, turn=opened, shown="", position=None)
+            self._newest[conversation] = following
+            return following
+        newest = self._newest[conversation]
+        return newest if newest.turn.m > job.turn.m else None
 
-    async def _guard(self, job: Job, running: Running, writing: "asyncio.Task[None]") -> Ending:
+    async def _ask(self, job: Job, running: Running, writing: "asyncio.Task[None]") -> Ending:
         """Ask, until the answer is there, the customer stops it, or the turn is lost."""
-        asking = running.asking = asyncio.create_task(self._ask(job, running.writer))
-        stopped = asyncio.create_task(running.writer.stopped.wait())
+        writer = running.writer
+        asking = asyncio.create_task(
+            self._asking.ask(job, writer, lambda frame: self._show(writer.feed, frame))
+        )
+        stopped = asyncio.create_task(writer.stopped.wait())
         lost = asyncio.create_task(running.lost.wait())
         try:
             await asyncio.wait(
@@ -237,9 +192,7 @@ class Turns:
                 writing.result()
             if running.lost.is_set():
                 raise TurnLost(f"{job.conversation}: another worker owns the turn")
-            if asking.done():
-                return asking.result()
-            return Ending("stopped")
+            return asking.result() if asking.done() else Ending("stopped")
         finally:
             for task in (asking, stopped, lost):
                 await _end(task)
@@ -248,136 +201,15 @@ class Turns:
         notice = b""
         if ending.notice:
             language = await self._context.language(job.conversation, job.turn)
-            code = ending.notice
-            if code + "_no_contact" in NO_CONTACT and not job.site.contact:
-                code += "_no_contact"
-            said = words(code, language, contact=job.site.contact, **ending.values)
+            code, contact = ending.notice, job.site.contact
+            if not contact and f"{code}_no_contact" in CODES:
+                code = f"{code}_no_contact"
+            said = words(code, language, contact=contact, **ending.values)
             notice = wire.notice(ending.notice, said, language)
         return await writer.finish(ending.reason, sources=ending.sources, notice=notice)
 
-    # -- asking ---------------------------------------------------------------------------
 
-    async def _ask(self, job: Job, writer: AnswerWriter) -> Ending:
-        """Requests to the model, until one is answered or no further one helps."""
-        if job.turn.attempt > ATTEMPTS:
-            return Ending("failed", notice="answer_failed")
-        since, tries, shrink = time.monotonic(), 0, False
-        while True:
-            prompt = await self._context.prompt(job.site, job.conversation, job.turn, shrink=shrink)
-            try:
-                return await self._request(job, writer, prompt, since, again=tries > 0)
-            except ModelError as error:
-                await writer.settled()
-                tries += 1
-                shown = len(writer.text) > len(job.shown)
-                decision = decide(error, tries=tries, shown=shown, draw=self._random.random())
-                log.warning(
-                    "model", conversation=job.conversation, code=error.code, tries=tries,
-                    provider_code=error.provider_code, detail=str(error)[:200],
-                )  # fmt: skip
-                if isinstance(decision, GiveUp):
-                    return _refusal(error)
-                shrink = shrink or isinstance(error, ModelContextTooLong)
-                await asyncio.sleep(decision.delay_s)
-            except PermitsUnavailable:
-                if time.monotonic() > since + self._queue_wait_s:
-                    return Ending("failed", notice="answer_failed")
-                await asyncio.sleep(PERMITS_AWAY_S)
-            except PermitError as error:
-                log.warning("permit", conversation=job.conversation, code=error.code)
-                minutes = max(1, round(error.eta_ms / 60_000))
-                return Ending("failed", notice="queue_too_long", values={"minutes": minutes})
-
-    async def _request(
-        self, job: Job, writer: AnswerWriter, prompt: Prompt, since: float, *, again: bool
-    ) -> Ending:
-        """One request inside one permit."""
-        feed, m = writer.feed, job.turn.m
-        deadline = since + self._queue_wait_s
-
-        def place(position: int, eta_ms: int) -> None:
-            self._show(feed, wire.queue_updated(position, eta_ms))
-
-        async with self._permits.acquire(
-            flow=job.flow, priority="live", deadline=deadline, place=place,
-            since=since if again else None,
-        ) as permit:  # fmt: skip
-            self._show(feed, wire.answer_status(m, "thinking"))
-            request = ModelRequest(
-                messages=prompt.messages,
-                max_tokens=self._context.answer_tokens(job.site),
-                user_id=self._user_id(job.conversation),
-                request_id=f"{permit.id}-{m}"[:64].rjust(6, "0"),
-            )
-            try:
-                finished = await self._stream(request, permit.deadline, writer, job.shown)
-            except ModelError as error:
-                permit.outcome = error.provider_code or "aborted"
-                raise
-            permit.outcome = "ok"
-        return _ending(finished, writer)
-
-    async def _stream(
-        self, request: ModelRequest, deadline: float, writer: AnswerWriter, shown: str
-    ) -> Finished:
-        seam = Seam(shown)
-        finished: Finished | None = None
-        async with self._model.stream(request, deadline=deadline) as events:
-            async for event in events:
-                match event:
-                    case TextDelta(text=text):
-                        step = seam.add(text) if shown else None
-                        if step is not None and step.cut is not None:
-                            writer.cut(step.cut)
-                        writer.add(text if step is None else step.text)
-                    case ToolCalls():
-                        continue  # none are offered
-                    case Finished():
-                        finished = event
-        if finished is None:
-            raise ModelCutOff("the answer ended without its end")
-        rest = seam.end()
-        if shown and rest.cut is not None:
-            writer.cut(rest.cut)
-        if writer.empty and finished.reason in ("stop", "tool_calls"):
-            raise ModelCutOff("an answer without text")
-        return finished
-
-    def _show(self, feed: Feed, frame: bytes) -> None:
-        task = asyncio.create_task(self._feeds.show(feed, frame))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-# Notices that have a wording of their own for a site without a contact.
-NO_CONTACT = {"answer_failed_no_contact", "handoff_unavailable_no_contact"}
-
-
-def _ending(finished: Finished, writer: AnswerWriter) -> Ending:
-    """What the provider's own word for the end means on the wire."""
-    match finished.reason:
-        case "length" | "model_context_window_exceeded":
-            return Ending("length", finished.sources)
-        case "sensitive":
-            return Ending("withdrawn", notice="answer_withdrawn")
-        case "network_error":
-            return Ending("failed", notice="answer_failed")
-    return Ending("stop", finished.sources)
-
-
-def _refusal(error: ModelError) -> Ending:
-    if isinstance(error, ModelRefused):
-        return Ending("withdrawn", notice="answer_refused")
-    return Ending("failed", notice="answer_failed")
-
-
-async def _end(task: "asyncio.Task[object]") -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
-
-
-async def _while(guard: "asyncio.Task[None]", wanted: Coroutine[Any, Any, T]) -> T:
+async def _beside(guard: "asyncio.Task[None]", wanted: Coroutine[Any, Any, T]) -> T:
     """What ``wanted`` returns; the guard's error, should that end first."""
     task = asyncio.create_task(wanted)
     try:
@@ -387,3 +219,10 @@ async def _while(guard: "asyncio.Task[None]", wanted: Coroutine[Any, Any, T]) ->
         return await task
     finally:
         await _end(task)
+
+
+async def _end(task: "asyncio.Task[Any]") -> None:
+    """Cancel ``task``, and wait until it has ended; how it ended was looked at already."""
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task

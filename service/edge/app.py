@@ -1,0 +1,246 @@
+"""The ASGI application of one worker: the one place that knows all parts and joins them."""
+
+import asyncio
+import hashlib
+import hmac
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from service.clients.model import GlmModel
+from service.core import wire
+from service.edge import metrics
+from service.edge.assets import Assets, PanelRoute
+from service.edge.context import WorkerContext
+from service.edge.customers import CustomerSockets
+from service.edge.sessions import SessionRoute
+from service.edge.sockets import Sockets
+from service.flows.asking import Asking
+from service.flows.context import Context
+from service.flows.customer import CustomerCommands, Limits
+from service.flows.feed import Feeds
+from service.flows.takeover import Takeover
+from service.flows.turn import Turns
+from service.store import keys
+from service.store.channels import Channels
+from service.store.connection import Commands
+from service.store.log import Log, library
+from service.store.permit_office import account_name
+from service.store.permits import RedisPermits
+from service.store.sessions import Sessions
+from service.store.subscriber import Subscriber
+
+LOOK_S = 0.25  # between looks at the readiness
+SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
+LEFT_S = 0.5  # of the drain, kept for the sockets' end
+
+
+class Worker:
+    """The parts of one worker, from start to drain."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self.context = context
+        self.assets = Assets()
+        self.ready = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open everything, run the background, and end it all in the reverse order."""
+        context, settings = self.context, self.context.settings
+        assert settings.redis_url is not None
+        async with AsyncExitStack() as stack:
+            enter = stack.enter_async_context
+            name = f"parley-{context.name}"
+            self.commands = await enter(Commands.open(settings.redis_url, name=name))
+            subscriber = await enter(
+                Subscriber.open(
+                    settings.redis_url, name=f"{name}-subscriber", missed=lambda: feeds.missed()
+                )
+            )
+            self.log = Log(self.commands, session=context.session, functions=library())
+            feeds = Feeds(
+                self.log,
+                Channels(self.commands, subscriber, session=context.session),
+                session=context.session,
+            )
+            self.permits = await enter(
+                RedisPermits.open(
+                    self.commands,
+                    settings.redis_url,
+                    account=account_name(settings.model_url, settings.api_key),
+                    model=settings.model,
+                    tier=settings.tier,
+                    session=context.session,
+                    abort_linger_s=settings.abort_linger_s,
+                )
+            )
+            model = await enter(
+                GlmModel.open(settings.model_url, settings.api_key, settings.model, settings.tier)
+            )
+            self._wire(feeds, model)
+            self.permits.observe(wait=lambda priority, s: metrics.permit_waits.observe(s))
+            async with asyncio.TaskGroup() as background:
+                tasks = [
+                    background.create_task(self.turns.hold(), name="renew leases"),
+                    background.create_task(self.takeover.run(), name="adopt"),
+                    background.create_task(self.sockets.beat(), name="heartbeats"),
+                    background.create_task(self._watch(), name="readiness"),
+                    background.create_task(self._drain(), name="drain"),
+                ]
+                yield
+                for task in tasks:
+                    task.cancel()
+
+    def _wire(self, feeds: Feeds, model: GlmModel) -> None:
+        context, settings = self.context, self.context.settings
+        sessions = Sessions(self.commands, self.log, days=settings.session_days)
+        telling = Context(
+            self.log,
+            context_tokens=settings.context_tokens,
+            answer_tokens=settings.answer_tokens,
+        )
+        asking = Asking(
+            permits=self.permits,
+            model=model,
+            context=telling,
+            queue_wait_s=settings.queue_wait_s,
+            user_id=self._user_id,
+        )
+        self.turns = Turns(log=self.log, feeds=feeds, asking=asking, context=telling)
+        self.turns.ended = lambda reason: metrics.answers.labels(reason).inc()
+        self.takeover = Takeover(
+            self.log, self.turns, context.sites, partitions=keys.PARTITIONS, willing=self.willing
+        )
+        self.sockets = Sockets(
+            a_customer=settings.sockets_per_customer, an_address=settings.sockets_per_address
+        )
+        commands = CustomerCommands(
+            self.log, feeds, self.turns, context.sites,
+            Limits(settings.message_units, settings.messages_per_minute),
+        )  # fmt: skip
+        self.customers = CustomerSockets(
+            settings=settings,
+            sites=context.sites,
+            sessions=sessions,
+            reader=self.log,
+            feeds=feeds,
+            commands=commands,
+            sockets=self.sockets,
+            willing=self.willing,
+        )
+        self.session_route = SessionRoute(settings, context.sites, sessions)
+
+    def willing(self) -> bool:
+        """Whether new work is taken on."""
+        return not self.context.draining.is_set()
+
+    def _user_id(self, conversation: str) -> str:
+        """What the provider may know a customer by: enough to block one, nothing to trace."""
+        key = (self.context.settings.api_key).encode()
+        return hmac.new(key, conversation.encode(), hashlib.sha256).hexdigest()[:32]
+
+    # -- readiness and drain --------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        """Tell the supervisor whether this worker would take a new customer."""
+        loaded, reconnects = "", 0
+        while True:
+            if self.commands.up and loaded != self.commands.run_id:
+                await self.commands.wait_up()
+                await self.log.load()
+                loaded = self.commands.run_id
+            ready = self._is_ready(loaded)
+            if ready != self.ready and self.willing():
+                self.context.tell("ready" if ready else "unready")
+            self.ready = ready
+            metrics.ready.set(ready)
+            metrics.turns.set(len(self.turns))
+            metrics.permits_held.set(self.permits.held)
+            metrics.redis_reconnects.inc(self.commands.reconnects - reconnects)
+            reconnects = self.commands.reconnects
+            await asyncio.sleep(LOOK_S)
+
+    def _is_ready(self, loaded: str) -> bool:
+        return (
+            self.commands.up
+            and loaded == self.commands.run_id
+            and self.permits.registered
+            and self.willing()
+        )
+
+    async def _drain(self) -> None:
+        """Send the sockets away one by one, let running answers end, then say that it is done."""
+        await self.context.draining.wait()
+        self.ready = False
+        left_s = self.context.drain_by - time.monotonic() - LEFT_S
+        spread_ms = int(1000 * max(0.0, min(SPREAD_S, left_s / 2)))
+        for socket in self.sockets:
+            socket.say(wire.goaway(random.randint(0, spread_ms), "deploy"))
+        await self.turns.drain(max(0.0, left_s))
+        self.context.drained.set()
+
+
+def create_app(context: WorkerContext) -> Starlette:
+    """The application for ``context``. Raises SettingError where the widget was never built."""
+    worker = Worker(context)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with worker.running():
+            yield
+
+    app = Starlette(routes=_routes(worker), lifespan=lifespan)
+    app.state.worker = worker
+    return app
+
+
+def _routes(worker: Worker) -> list[BaseRoute]:
+    context, assets = worker.context, worker.assets
+
+    async def sockets(websocket: WebSocket) -> None:
+        await worker.customers.serve(websocket)
+
+    async def sessions(request: Request) -> Response:
+        return await worker.session_route(request)
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        return (
+            PlainTextResponse("ready\n")
+            if worker.ready
+            else PlainTextResponse("not ready\n", status_code=503)
+        )
+
+    async def exposition(request: Request) -> Response:
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    async def loader(request: Request) -> Response:
+        return assets.loader(request)
+
+    async def asset(request: Request) -> Response:
+        return assets.asset(request)
+
+    routes: list[BaseRoute] = [
+        Route("/v1/sessions", sessions, methods=["POST", "OPTIONS"]),
+        WebSocketRoute("/v1/ws", sockets),
+        Route("/widget.js", loader),
+        Route("/panel", PanelRoute(assets, context.settings, context.sites).__call__),
+        Route("/assets/{name}", asset),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", exposition),
+    ]
+    if context.demo:
+        from service.demo.shop import routes as shop
+
+        routes.extend(shop(context.settings))
+    return routes
