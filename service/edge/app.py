@@ -131,7 +131,7 @@ class Worker:
             sessions=sessions,
             reader=self.log,
             feeds=feeds,
-            commands=commands,
+            customers=commands,
             sockets=self.sockets,
             willing=self.willing,
         )

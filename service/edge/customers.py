@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from service.core import languages, wire
+from service.core import commands, languages, wire
 from service.core.errors import (
     BadFrame,
     BadToken,
@@ -52,7 +52,7 @@ class CustomerSockets:
         sessions: Sessions,
         reader: Reader,
         feeds: Feeds,
-        commands: CustomerCommands,
+        customers: CustomerCommands,
         sockets: Sockets,
         willing: Callable[[], bool],
     ) -> None:
@@ -61,7 +61,7 @@ class CustomerSockets:
         self._sessions = sessions
         self._reader = reader
         self._feeds = feeds
-        self._commands = commands
+        self._customers = customers
         self._sockets = sockets
         self._willing = willing
         self._origins = {origin for site in sites.values() for origin in site.origins}
@@ -113,7 +113,7 @@ class CustomerSockets:
                 socket = Socket(websocket, customer.conversation, feed)
                 feed.followers.add(socket.follower)
                 try:
-                    await self._attach(socket, customer, wire.position(hello.pos))
+                    await self._attach(socket, customer, commands.position(hello.pos))
                     self._sockets.add(socket)
                     await self._serve(websocket, socket, customer, rest)
                 finally:
@@ -125,7 +125,7 @@ class CustomerSockets:
             await self._say_unavailable(websocket, customer.locale)
             raise Shed("Redis is away") from error
 
-    async def _hello(self, websocket: WebSocket) -> tuple[wire.Hello, list[dict[str, Any]]]:
+    async def _hello(self, websocket: WebSocket) -> tuple[commands.Hello, list[dict[str, Any]]]:
         """The first frame, and what stood behind it in the same message."""
         try:
             async with asyncio.timeout(HELLO_S):
@@ -137,13 +137,15 @@ class CustomerSockets:
         if frames[0].get("v") != wire.VERSION:
             raise VersionUnsupported(f"this server speaks version {wire.VERSION}")
         try:
-            hello = wire.command(frames[0])
+            hello = commands.command(frames[0])
         except CommandRefused as error:
             raise NoHello(f"a hello that is none: {error}") from error
-        assert isinstance(hello, wire.Hello)
+        assert isinstance(hello, commands.Hello)
         return hello, frames[1:]
 
-    async def _recognise(self, websocket: WebSocket, hello: wire.Hello, address: str) -> Customer:
+    async def _recognise(
+        self, websocket: WebSocket, hello: commands.Hello, address: str
+    ) -> Customer:
         locale = languages.match(hello.locale, list(languages.LANGUAGES), "en")
         try:
             bearer = await self._sessions.check(hello.token)
@@ -166,9 +168,9 @@ class CustomerSockets:
         socket.attach(
             attached,
             {
-                "message_units": self._commands.limits.units(customer.site),
+                "message_units": self._customers.limits.units(customer.site),
                 "frame_bytes": self._settings.frame_bytes,
-                "messages_per_minute": self._commands.limits.a_minute(customer.site),
+                "messages_per_minute": self._customers.limits.a_minute(customer.site),
             },
         )
         if attached.turn is not None:
@@ -221,7 +223,7 @@ class CustomerSockets:
         text = message.get("text")
         if text is None:
             raise BadFrame("binary")
-        return wire.parse(text, most_bytes=self._settings.frame_bytes)
+        return commands.parse(text, most_bytes=self._settings.frame_bytes)
 
     async def _do(
         self, socket: Socket, customer: Customer, waiting: "asyncio.Queue[dict[str, Any]]"
@@ -234,12 +236,12 @@ class CustomerSockets:
         named = frame.get("id")
         ref = named if isinstance(named, str) and len(named) <= 64 else None
         try:
-            command = wire.command(frame)
-            if isinstance(command, wire.Hello):
-                await self._attach(socket, customer, wire.position(command.pos))
+            command = commands.command(frame)
+            if isinstance(command, commands.Hello):
+                await self._attach(socket, customer, commands.position(command.pos))
                 return
-            socket.say(*await self._commands.do(customer, socket.feed, command))
-            if isinstance(command, wire.SendMessage):
+            socket.say(*await self._customers.do(customer, socket.feed, command))
+            if isinstance(command, commands.SendMessage):
                 metrics.messages.labels(customer.site.key).inc()
         except CommandRefused as error:
             socket.say(_told(error, customer.locale, ref))

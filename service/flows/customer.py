@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from service.core import languages, wire
+from service.core import commands, languages, wire
 from service.core.errors import BadCommand, IdentifyUnavailable
 from service.core.model import Site, Written
 from service.core.texts import text as words
@@ -55,46 +55,48 @@ class CustomerCommands:
         self.limits = limits
 
     async def do(
-        self, customer: Customer, feed: Feed, command: wire.CustomerCommand
+        self, customer: Customer, feed: Feed, command: commands.CustomerCommand
     ) -> list[bytes]:
         """Frames for the asking socket. Raises CommandRefused or StoreError."""
         match command:
-            case wire.SendMessage():
+            case commands.SendMessage():
                 return await self._send(customer, feed, command)
-            case wire.StopAnswer(m=m):
+            case commands.StopAnswer(m=m):
                 await self._log.stop(customer.conversation, m)
-            case wire.RetryAnswer(m=m):
+            case commands.RetryAnswer(m=m):
                 written = await self._log.retry(customer.conversation, feed.top, m=m)
                 self._took(customer, feed, written)
-            case wire.RateAnswer(m=m, value=value):
+            case commands.RateAnswer(m=m, value=value):
                 self._feeds.wrote(
                     feed,
                     await self._log.rate(customer.conversation, feed.top, m=m, value=value),
                 )
-            case wire.History(before=before):
+            case commands.History(before=before):
                 return [await self._history(customer, before)]
-            case wire.RequestHandoff():
+            case commands.RequestHandoff():
                 await self._offer_contact(customer, feed)
-            case wire.EndConversation():
+            case commands.EndConversation():
                 self._feeds.wrote(feed, await self._log.resolve(customer.conversation, feed.top))
-            case wire.Identify():
+            case commands.Identify():
                 raise IdentifyUnavailable("this site has no key for identities")
-            case wire.Ping(n=n):
+            case commands.Ping(n=n):
                 return [wire.pong(n)]
-            case wire.Typing() | wire.Read():
+            case commands.Typing() | commands.Read():
                 return []  # for people at the desk
-            case wire.Hello():
+            case commands.Hello():
                 raise BadCommand("hello is the socket's own")
         return []
 
-    async def _send(self, customer: Customer, feed: Feed, message: wire.SendMessage) -> list[bytes]:
-        wire.check_message(message, most_units=self.limits.units(customer.site))
+    async def _send(
+        self, customer: Customer, feed: Feed, message: commands.SendMessage
+    ) -> list[bytes]:
+        commands.check_message(message, most_units=self.limits.units(customer.site))
         language = languages.guess(message.text, prior=customer.locale)
         accepted = await self._log.accept(
             customer.conversation,
             feed.top,
             id=message.id,
-            message=wire.customer_message(message, language),
+            message=wire.customer_message(message.id, message.text, language),
             a_minute=self.limits.a_minute(customer.site),
         )
         self._took(customer, feed, accepted.written)
