@@ -99,6 +99,14 @@ for (const [text, expected] of CORPUS) {
   });
 }
 
+test("what was cut off keeps its marks' meaning", () => {
+  const root = new FakeElement("root");
+  const stream = new MarkdownStream(root as unknown as Element, document, "Table");
+  stream.write("takes **3 to [half](https://a.ex");
+  stream.end(true);
+  assert.equal(read(root), "<p>takes <strong>3 to [half](https://a.ex</strong></p>");
+});
+
 test("every link opens elsewhere, tells nothing, and shows its host in ASCII", () => {
   const shown = read(render(["[a](https://аpple.example/)"]), ["rel", "target", "title"]);
   assert.equal(

@@ -108,6 +108,7 @@ export class MarkdownStream {
   #char = "";
   #cut = false; // the link target that ends now was cut off: no link
   #plain = false;
+  #lenient = false;
 
   constructor(root: Element, make: Maker, tableLabel: string) {
     this.#make = make;
@@ -128,12 +129,13 @@ export class MarkdownStream {
     this.#flush();
   }
 
-  /** No more will come: what is still open was not meant. */
-  end(): void {
+  /** No more will come: what is still open was not meant, unless the text was cut off before its end. */
+  end(cutOff = false): void {
     this.#release("");
     if (this.#inTarget()) this.#cutTarget();
     if (!this.#plain) smd.parser_end(this.#parser as never);
     this.#char = "";
+    this.#lenient = cutOff;
     while (this.#stack.length > 1) this.#close();
     this.#flush();
   }
@@ -289,7 +291,9 @@ export class MarkdownStream {
     if (open.token === smd.LINK) this.#closeLink(open);
     else if (open.token === smd.RAW_URL) this.#closeAddress(open);
     else if (open.token === smd.EQUATION_BLOCK || open.token === smd.EQUATION_INLINE) this.#closeEquation(open);
-    else if (inline !== undefined && !this.#wasClosed(open.token, inline.mark)) this.#unwrap(open, inline.mark, "");
+    else if (inline !== undefined && !this.#lenient && !this.#wasClosed(open.token, inline.mark)) {
+      this.#unwrap(open, inline.mark, "");
+    }
   }
 
   /** smd ends tokens with their block too. While it ends one by its mark, the mark is pending. */
