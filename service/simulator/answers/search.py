@@ -1,0 +1,138 @@
+"""The best passage for a question, and the sentences of it that answer.
+
+Topics count first, more in a title than in the text, more the fewer passages touch them. Letter
+groups decide where no topic is known (a product's name) and between passages of the same topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.simulator.answers.facts import Facts, Passage, Sentence
+from service.simulator.answers.places import Closeness, closeness
+from service.simulator.answers.question import CARRIED_WEIGHT, PRODUCTS, Question
+
+TITLE_TOPIC, TEXT_TOPIC = 2.4, 1.0
+TITLE_WORDS, TEXT_WORDS = 3.0, 3.0
+PRODUCT = 1.5  # a product asked for is more telling than an aspect of it
+GENERIC = {"time": 0.6, "price": 0.6, "order": 0.5, "international": 0.6, "europe": 0.5}
+SAME_LANGUAGE = 0.8
+NAMED_PLACE, NAMED_COLOUR = 0.8, 0.8
+NEARNESS = {Closeness.NAMED: 6.0, Closeness.REGION: 4.0, Closeness.WORLD: 3.0}
+COLOUR = 5.0
+CARRIED_TOPIC = 0.3  # of a topic from before, where the message names one of its own
+LEAST_WORDS = 0.42  # share of a question's words that must be found where no topic is
+MORE_PASSAGES = 0.45  # a second passage for another topic needs this share of the best's score
+MAX_SENTENCES, MAX_ITEMS = 3, 6
+KEPT_SHARE = 0.5  # of the best sentence's score
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A passage and those of its sentences that answer, in their order."""
+
+    passage: Passage
+    sentences: tuple[Sentence, ...]
+    score: float
+    names_place: bool
+    names_colour: bool
+
+
+def _share(asked: frozenset[str], found: frozenset[str], weights: Mapping[str, float]) -> float:
+    """How much of what is asked is found, by weight: 0 to 1. Unknown words weigh most."""
+    if not asked:
+        return 0.0
+    unknown = max(weights.values(), default=1.0)
+    total = sum(weights.get(gram, unknown) for gram in asked)
+    return sum(weights.get(gram, unknown) for gram in asked & found) / total
+
+
+def _topic_weight(topic: str, facts: Facts) -> float:
+    weight = facts.weights.get(topic, 0.0) * GENERIC.get(topic, 1.0)
+    return weight * (PRODUCT if topic in PRODUCTS else 1.0)
+
+
+def _score(question: Question, passage: Passage, facts: Facts) -> float:
+    in_title = sum(_topic_weight(topic, facts) for topic in question.topics & passage.title_topics)
+    in_text = sum(
+        _topic_weight(topic, facts) * min(1.5, 0.75 + 0.25 * passage.topics[topic])
+        for topic in question.topics & passage.topics.keys()
+    )
+    weights = facts.gram_weights
+    words = TITLE_WORDS * _share(question.grams, passage.title_grams, weights)
+    words += TEXT_WORDS * _share(question.grams, passage.grams, weights)
+    words += CARRIED_WEIGHT * TITLE_WORDS * _share(question.carried, passage.title_grams, weights)
+    words += CARRIED_WEIGHT * TEXT_WORDS * _share(question.carried, passage.grams, weights)
+    score = TITLE_TOPIC * in_title + TEXT_TOPIC * in_text + words
+    if not (in_title or in_text):
+        asked = max(
+            _share(question.grams, passage.grams, weights),
+            _share(question.carried, passage.grams, weights) if question.follows else 0.0,
+        )
+        if asked < LEAST_WORDS:
+            return 0.0
+    if set(question.places) & passage.places:
+        score += NAMED_PLACE
+    if any(set(question.colours) & sentence.colours for sentence in passage.sentences):
+        score += NAMED_COLOUR
+    return score + (SAME_LANGUAGE if passage.language == question.language else 0.0)
+
+
+def find(question: Question, facts: Facts) -> list[Finding]:
+    """One passage, two where the question is about two things, or none."""
+    scored = [(_score(question, passage, facts), passage) for passage in facts.passages]
+    ranked = sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])
+    if not ranked:
+        return []
+    best, first = ranked[0]
+    chosen = [(best, first)]
+    missing = question.own_topics - first.title_topics - GENERIC.keys()
+    if not first.title_topics & PRODUCTS:  # "warranty of the tent" is one thing, not two
+        missing -= PRODUCTS
+    for score, passage in ranked[1:]:
+        if missing & passage.title_topics and score >= MORE_PASSAGES * best:
+            chosen.append((score, passage))
+            break
+    return [_finding(question, passage, score, facts) for score, passage in chosen]
+
+
+def _finding(question: Question, passage: Passage, score: float, facts: Facts) -> Finding:
+    colours = set(question.colours)
+    named = [s for s in passage.sentences if set(question.places) & s.places]
+    coloured = [s for s in passage.sentences if colours & s.colours]
+    sentences = _choose(question, passage, facts)
+    return Finding(passage, sentences, score, bool(named), bool(coloured))
+
+
+def _sentence_score(question: Question, sentence: Sentence, facts: Facts, *, named: bool) -> float:
+    """How well the sentence answers; `named`: another names the very place that was asked for."""
+    carried = CARRIED_TOPIC if question.own_topics else 1.0
+    score = sum(
+        _topic_weight(topic, facts) * (1.0 if topic in question.own_topics else carried)
+        for topic in question.topics & sentence.topics
+    )
+    score += 2.0 * _share(question.grams, sentence.grams, facts.gram_weights)
+    if question.colours:
+        score += COLOUR if set(question.colours) & sentence.colours else 0.0
+    if question.places:
+        near = max(closeness(place, sentence) for place in question.places)
+        score += NEARNESS.get(near, 0.0)
+        if near is Closeness.ELSEWHERE or (near is Closeness.WORLD and named):
+            score = 0.0
+    return score
+
+
+def _choose(question: Question, passage: Passage, facts: Facts) -> tuple[Sentence, ...]:
+    named = bool(set(question.places) & passage.places)
+    scores = [
+        _sentence_score(question, sentence, facts, named=named) for sentence in passage.sentences
+    ]
+    best = max(scores, default=0.0)
+    if best <= 0.0:
+        return passage.sentences[:MAX_SENTENCES]
+    kept = {index for index, score in enumerate(scores) if score >= KEPT_SHARE * best}
+    items = all(passage.sentences[index].is_item for index in kept)
+    most = MAX_ITEMS if items else MAX_SENTENCES
+    strongest = sorted(kept, key=lambda index: (-scores[index], index))[:most]
+    return tuple(passage.sentences[index] for index in sorted(strongest))
