@@ -30,6 +30,7 @@ STOP_S = 4.5  # gone within five seconds, whatever peers do
 
 def demo(environ: Mapping[str, str] = os.environ, *, application: str = APPLICATION) -> int:
     """Run until a signal; the exit status. Raises SettingError where it cannot start."""
+    environ = quiet(environ)
     settings = load(environ, redis_fallback=False)
     load_sites(settings.sites or SITES)
     logs.set_up(settings.log_level, settings.log_format)
@@ -40,6 +41,15 @@ def demo(environ: Mapping[str, str] = os.environ, *, application: str = APPLICAT
     finally:
         if claim is not None:
             claim.drop()
+
+
+def quiet(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Logs for people, and only what is out of the ordinary, unless the settings say otherwise."""
+    return {
+        **environ,
+        "PARLEY_LOG_LEVEL": environ.get("PARLEY_LOG_LEVEL") or "warning",
+        "PARLEY_LOG_FORMAT": environ.get("PARLEY_LOG_FORMAT") or "text",
+    }
 
 
 async def _demo(

@@ -29,6 +29,7 @@ WORKERS = "workers"
 PRIVATE = 0o700
 # A killed supervisor's Valkey holds the lock until it has written its log and gone.
 PREDECESSOR_S = 5.0
+STALE_S = 3600.0  # a dead worker of a setting that is no longer used: its permits are long free
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -148,12 +149,15 @@ class Trace(NamedTuple):
 
 
 class Traces:
-    """The workers' files of one Redis. Without a folder that can be written to there are none."""
+    """The workers' files. Without a folder that can be written to there are none.
 
-    def __init__(self, folder: Path, redis: str) -> None:
+    ``where`` names what these workers share (Redis, account, model): two servers may share a folder
+    and not that, and a session is fenced where it was known.
+    """
+
+    def __init__(self, folder: Path, where: str) -> None:
         self._folder = folder / WORKERS
-        # Two servers may share a folder and not a Redis; a session is fenced where it was known.
-        self._redis = hashlib.sha256(redis.encode()).hexdigest()[:16]
+        self._where = hashlib.sha256(where.encode()).hexdigest()[:16]
         try:
             folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             self._folder.mkdir(mode=PRIVATE, exist_ok=True)
@@ -170,7 +174,7 @@ class Traces:
             return None
         fresh = self._folder / f".{session}"
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        os.write(fd, json.dumps({"session": session, "redis": self._redis}).encode())
+        os.write(fd, json.dumps({"session": session, "where": self._where}).encode())
         fcntl.flock(fd, fcntl.LOCK_EX)
         fresh.rename(self._folder / session)
         return fd
@@ -180,7 +184,7 @@ class Traces:
         return self._take(self._folder / session) if self.kept else None
 
     def left(self) -> Iterator[Trace]:
-        """The files that dead workers of this Redis left, each locked by us now."""
+        """The files that dead workers of the same kind left, each locked by us now."""
         for path in sorted(self._folder.glob("[!.]*")) if self.kept else ():
             trace = self._take(path)
             if trace is not None:
@@ -194,8 +198,11 @@ class Traces:
         try:
             if _locked(fd):
                 said = json.loads(os.pread(fd, 4096, 0))
-                if said["redis"] == self._redis:
-                    return Trace(str(said["session"]), path, fd)
+                session = str(said["session"])
+                if said["where"] == self._where:
+                    return Trace(session, path, fd)
+                if time.time() - os.fstat(fd).st_mtime > STALE_S:
+                    path.unlink()
         except (ValueError, KeyError, TypeError):
             with contextlib.suppress(OSError):
                 path.unlink()

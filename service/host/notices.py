@@ -9,35 +9,39 @@ notice is repeated until Redis has taken it, and again when Redis comes back as 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
 
 import structlog
 
 from service.core.errors import PermitError, StoreError
+from service.edge.context import NO_KEY
 from service.host.folder import Trace, Traces
-from service.host.plan import Plan
+from service.settings import Settings
 from service.store.connection import Commands
+from service.store.permit_office import PermitOffice, account_name
+from service.store.permit_steps import Timing
 
 REPEATED_S = 150.0  # no request lives longer (120 s), and its linger with a margin
 RETRY_S = 0.5  # while Redis is away, and between two looks at which server it is
-FenceHook = Callable[[str], Awaitable[None]]  # a session; done once Redis has taken it
 
 log = structlog.get_logger("parley.supervisor")
 
 
-def fence_hook(commands: Commands, plan: Plan) -> FenceHook:
-    async def fence(session: str) -> None:
-        return None
-
-    return fence
+def permit_office(commands: Commands, settings: Settings) -> PermitOffice:
+    """The permits of the account and model that the workers of ``settings`` use."""
+    return PermitOffice(
+        commands,
+        account=account_name(settings.model_url, settings.model_key or NO_KEY),
+        model=settings.model,
+        timing=Timing(linger_s=settings.abort_linger_s),
+    )
 
 
 class Notices:
     """The notices of one supervisor: ``dead`` queues one, ``run`` delivers."""
 
-    def __init__(self, commands: Commands, fence: FenceHook, traces: Traces) -> None:
+    def __init__(self, commands: Commands, office: PermitOffice, traces: Traces) -> None:
         self._commands = commands
-        self._fence = fence
+        self._office = office
         self._traces = traces
         self._wake = asyncio.Event()
         self._due: deque[str] = deque()
@@ -83,7 +87,7 @@ class Notices:
         while self._due:
             session = self._due[0]
             try:
-                await self._fence(session)
+                await self._office.fence(session)
             except (StoreError, PermitError):
                 return
             except Exception:  # a defect must not take the workers with it; it stays due

@@ -3,10 +3,11 @@
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.host.addresses import reachable, shown
-from service.settings import TIERS
+from service.settings import TIERS, Settings
 
 if TYPE_CHECKING:
     from service.host.cards import Card
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from service.host.valkey import EmbeddedValkey
 
 LABEL = 10  # characters of the left column
+WIDTH = 80  # characters of the terminals that people still have
 BOLD, FAINT, LINK = "1", "2", "4;36"  # ANSI styles
 
 
@@ -34,59 +36,51 @@ class Screen:
         valkey: "EmbeddedValkey | None",
         simulator: "Simulator | None",
     ) -> None:
+        """What runs where, once it does."""
         settings = supervisor.plan.settings
-        took_s = time.monotonic() - self._began
         port = supervisor.port.number
         print()
-        for label, value, remark in [
-            (
-                "Shop",
-                _styled(reachable(settings.host or "127.0.0.1", port), LINK),
-                "click the chat, ask",
-            ),
-            (
-                "",
-                _styled(f"http://shop.localhost:{port}/", LINK),
-                "the same shop, as a foreign origin",
-            ),
-            ("Workers", _processes(supervisor), ""),
-            ("Model", *_model(supervisor, simulator)),
-            ("Valkey", *_valkey(supervisor, valkey)),
-            ("Data", _kept_in(supervisor, valkey), "conversations are kept over a restart"),
-            ("Stop", "Ctrl-C", "everything ends with it"),
-        ]:
-            said = f"  {_styled(label.ljust(LABEL), FAINT)}{value}"
-            print(f"{said}  {_styled(remark, FAINT)}" if remark else said)
+        _row("Shop", reachable(settings.host or "127.0.0.1", port), "click the chat and ask", LINK)
+        _row("", f"http://shop.localhost:{port}/", "the same shop, as a foreign origin", LINK)
+        _row("Workers", ", ".join(f"{one.name} (pid {one.pid})" for one in supervisor.workers))
+        _row("Model", *_model(settings, simulator))
+        if valkey is None:
+            _row("Redis", shown(settings.redis_url or ""), "PARLEY_REDIS_URL is set")
+        else:
+            _row("Valkey", f"{_near(valkey.socket)} (pid {valkey.pid})")
+            _row("Data", f"{_near(valkey.folder)}/", "conversations are kept over a restart")
+        _row("Stop", "Ctrl-C", "everything ends with it")
         print()
-        self.step(f"up in {took_s:.1f} s")
+        took = f"up in {time.monotonic() - self._began:.1f} s"
+        late = "; not every worker is ready yet, as /readyz tells"
+        self.step(took if supervisor.ready else f"{took}{late}")
+
+
+def _row(label: str, value: str, remark: str = "", style: str = "") -> None:
+    begin = f"  {_styled(label.ljust(LABEL), FAINT)}"
+    shown_value = _styled(value, style) if style else value
+    if remark and 2 + LABEL + len(value) + 2 + len(remark) > WIDTH:
+        print(f"{begin}{shown_value}")
+        begin, shown_value = " " * LABEL, ""
+    print(f"{begin}{shown_value}{f'  {_styled(remark, FAINT)}' if remark else ''}")
 
 
 def _styled(text: str, style: str) -> str:
-    return f"\x1b[{style}m{text}\x1b[0m" if sys.stdout.isatty() else text
+    return f"\x1b[{style}m{text}\x1b[0m" if text and sys.stdout.isatty() else text
 
 
-def _processes(supervisor: "Supervisor") -> str:
-    return ", ".join(f"{worker.name} (pid {worker.pid})" for worker in supervisor.workers)
+def _near(path: Path) -> str:
+    """``path`` from here where it is below here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _model(supervisor: "Supervisor", simulator: "Simulator | None") -> tuple[str, str]:
-    settings = supervisor.plan.settings
-    tier = next((name for name, limit in TIERS.items() if limit == settings.tier), "")
-    limit = f"{tier}: {settings.tier} at once" if tier else f"{settings.tier} at once"
+def _model(settings: Settings, simulator: "Simulator | None") -> tuple[str, str]:
+    tier = next((f"{name}: " for name, limit in TIERS.items() if limit == settings.tier), "")
+    limit = f"{tier}{settings.tier} at once"
     if simulator is None:
         return f"{settings.model} at {settings.model_url} ({limit})", "PARLEY_MODEL_KEY is set"
     about = f"simulator at {simulator.url} (pid {simulator.pid}, {limit})"
     return about, "set PARLEY_MODEL_KEY to talk to the real one"
-
-
-def _valkey(supervisor: "Supervisor", valkey: "EmbeddedValkey | None") -> tuple[str, str]:
-    if valkey is None:
-        return shown(supervisor.plan.settings.redis_url or ""), "PARLEY_REDIS_URL is set"
-    return f"{valkey.socket} (pid {valkey.pid})", ""
-
-
-def _kept_in(supervisor: "Supervisor", valkey: "EmbeddedValkey | None") -> str:
-    return f"{supervisor.plan.settings.data}/" if valkey is not None else "in that Redis"
 
 
 def workers_table(cards: "Sequence[Card]") -> str:

@@ -45,6 +45,7 @@ class Simulator:
                     "--tier", str(self.tier), "--parent-fd", str(theirs),
                 ),
                 stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,  # the table says where it is
                 pass_fds=(theirs,),
                 env=child_environ(os.environ, {}),
                 start_new_session=True,

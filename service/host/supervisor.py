@@ -19,14 +19,15 @@ from service.host.addresses import shown
 from service.host.cards import Cards
 from service.host.companion import Companion
 from service.host.folder import Traces
-from service.host.notices import Notices, fence_hook
+from service.host.notices import Notices, permit_office
 from service.host.plan import Plan
 from service.host.port import Port
 from service.host.process import WorkerProcess
-from service.host.slot import Slot, first_outcomes
+from service.host.slot import Slot, WorkersDie, first_outcomes
 from service.store.connection import Commands, make_connection
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+READY_S = 5.0  # from the first connection; with Redis there it takes half a second
 MEET_S = 2.5  # a Redis that is there answers within milliseconds
 WORKER_ENDING_S = 1.5  # after the drain: close frames (1 s), the application's own end
 RESERVE_S = 2.0  # after the workers: notices, simulator, Valkey
@@ -40,7 +41,7 @@ log = structlog.get_logger("parley.supervisor")
 
 
 class Supervisor:
-    """One command's processes. ``up`` is called once, when the workers serve."""
+    """One command's processes. ``up`` is called once, when the workers serve (`ready` or not)."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Supervisor:
         self._slots: list[Slot] = []
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._changed = asyncio.Event()
         self._connections = AsyncExitStack()
         self._notices: Notices | None = None
         self._cards: Cards | None = None
@@ -66,6 +68,12 @@ class Supervisor:
     @property
     def workers(self) -> list[WorkerProcess]:
         return [slot.worker for slot in self._slots if slot.worker is not None]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every slot has a worker that would take a customer."""
+        workers = [slot.worker for slot in self._slots]
+        return all(worker is not None and worker.state == "ready" for worker in workers)
 
     async def run(self) -> int:
         """Until a signal; the command's exit status. Raises SettingError where it cannot start."""
@@ -80,7 +88,13 @@ class Supervisor:
             await asyncio.wait({work, stop})
             await self._end()
         if not work.cancelled() and (error := work.exception()) is not None:
-            raise _single(error)
+            error = _single(error)
+            if not isinstance(error, WorkersDie):
+                raise error
+            print(
+                "parley: the workers die at their start; the lines above say why", file=sys.stderr
+            )
+            return 1
         return 1 if self._hurry.is_set() else 0
 
     def _listen_to_signals(self) -> None:
@@ -95,24 +109,27 @@ class Supervisor:
     # -- start and watch ----------------------------------------------------------------
 
     async def _work(self) -> None:
-        for companion in self._companions:
-            await companion.start()
+        async with asyncio.TaskGroup() as group:
+            for companion in self._companions:
+                group.create_task(companion.start())
         commands = await self._connections.enter_async_context(
             Commands.open(self._redis_url, name="parley-supervisor")
         )
         await self._meet(commands)
-        traces = Traces(self.plan.settings.data, self._redis_url)
+        settings = self.plan.settings
+        office = permit_office(commands, settings)
+        traces = Traces(settings.data, f"{self._redis_url} {office.keys}")
         if not traces.kept:
             log.warning(
-                "no_traces", folder=str(self.plan.settings.data),
+                "no_traces", folder=str(settings.data),
                 effect="after a kill -9 of everything, permits come back at their deadlines",
             )  # fmt: skip
-        self._notices = notices = Notices(commands, fence_hook(commands, self.plan), traces)
+        self._notices = notices = Notices(commands, office, traces)
         self._cards = cards = Cards(commands, lambda: self.workers)
         notices.left_by_predecessor()
         self._slots = [
-            Slot(number, self.plan, self.port, traces, changed=cards.changed, buried=notices.dead)
-            for number in range(self.plan.settings.workers)
+            Slot(number, self.plan, self.port, traces, changed=self._noticed, buried=notices.dead)
+            for number in range(settings.workers)
         ]
         async with asyncio.TaskGroup() as group:
             group.create_task(notices.run())
@@ -122,7 +139,21 @@ class Supervisor:
             for slot in self._slots:
                 group.create_task(slot.run())
             await first_outcomes(self._slots)
+            await self._until_ready()
             self._up(self)
+
+    async def _until_ready(self) -> None:
+        """Until every worker would take customers, or it is clear that this takes longer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_S):
+                while not self.ready:
+                    await self._changed.wait()
+                    self._changed.clear()
+
+    def _noticed(self) -> None:
+        self._changed.set()
+        if self._cards is not None:
+            self._cards.changed()
 
     async def _meet(self, commands: Commands) -> None:
         """Look at Redis once. One that can never do ends the start; one that is away does not."""
@@ -154,7 +185,7 @@ class Supervisor:
             except SettingError as error:
                 log.error("companion_not_started", name=companion.name, why=str(error))
             else:
-                log.info("companion_restarted", name=companion.name)
+                log.warning("companion_restarted", name=companion.name)
 
     # -- the end ------------------------------------------------------------------------
 

@@ -108,6 +108,10 @@ class EmbeddedValkey:
         self.url = f"unix://{self.socket}"
 
     @property
+    def folder(self) -> Path:
+        return self._claim.folder
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, "start() it first"
         return self._process.pid

@@ -47,7 +47,15 @@ def orderly(worker: WorkerContext) -> Starlette:
         yield
         task.cancel()
 
-    routes = [Route("/", who), Route("/hang", hang), WebSocketRoute("/ws", socket)]
+    async def readyz(request: Request) -> Response:
+        return Response("ready")
+
+    routes = [
+        Route("/", who),
+        Route("/readyz", readyz),
+        Route("/hang", hang),
+        WebSocketRoute("/ws", socket),
+    ]
     return Starlette(routes=routes, lifespan=lifespan)
 
 
