@@ -70,7 +70,6 @@ def document(visit: Visit, *, title: str, main: str) -> str:
 </head>
 <body>
 <a class="skip" href="#main">{w("skip")}</a>
-<p class="ribbon">{w("ribbon")}</p>
 {_header(visit)}
 <main id="main">{main}</main>
 {_footer(visit)}
@@ -89,12 +88,13 @@ def _header(visit: Visit) -> str:
         for address, word in (*entries, (visit.to("/about"), "about"))
     )
     return f"""
-<header class="top"><a class="brand" href="{visit.to("/")}">
+<header><p class="ribbon">{w("ribbon")}</p>
+<div class="top"><a class="brand" href="{visit.to("/")}">
 <img src="{visit.art("logo")}" alt="" width="40" height="40"><span>Nordlicht</span></a>
 <nav class="menu" aria-label="{w("menu")}"><ul>{links}</ul></nav>
 {_languages(visit)}
 <a class="to-basket" href="{visit.to("/basket")}">
-<img src="{visit.art("icon-basket")}" alt="{w("basket")}" width="26" height="26"></a></header>"""
+<img src="{visit.art("icon-basket")}" alt="{w("basket")}" width="26" height="26"></a></div></header>"""
 
 
 def _languages(visit: Visit) -> str:
