@@ -94,7 +94,8 @@ def _header(visit: Visit) -> str:
 <nav class="menu" aria-label="{w("menu")}"><ul>{links}</ul></nav>
 {_languages(visit)}
 <a class="to-basket" href="{visit.to("/basket")}">
-<img src="{visit.art("icon-basket")}" alt="{w("basket")}" width="26" height="26"></a></div></header>"""
+<img src="{visit.art("icon-basket")}" alt="{w("basket")}" width="26" height="26"></a>
+</div></header>"""
 
 
 def _languages(visit: Visit) -> str:
