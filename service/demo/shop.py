@@ -7,7 +7,7 @@ shop, one origin in `script-src` and in `frame-src`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -25,6 +25,7 @@ _HOST = re.compile(r"([a-z0-9.-]+)(:[0-9]{1,5})?")
 _PAINT = re.compile(r'color="#[0-9a-f]{6}"')
 
 Draw = Callable[[Visit, Request], Response]
+Endpoint = Callable[[Request], Awaitable[Response]]  # async: nothing here is worth a thread
 
 
 def routes(settings: Settings) -> list[Route]:
@@ -51,8 +52,8 @@ def _prefix(language: str) -> str:
     return "" if language == LANGUAGES[0] else f"/{language}"
 
 
-def _endpoint(draw: Draw, language: str, settings: Settings) -> Callable[[Request], Response]:
-    def endpoint(request: Request) -> Response:
+def _endpoint(draw: Draw, language: str, settings: Settings) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
         name, port = _host(request)
         visit = Visit(
             language=language,
@@ -117,11 +118,11 @@ def _page(visit: Visit, html: str, status: int = 200) -> Response:
 # -- files ----------------------------------------------------------------------------------
 
 
-def _stylesheet(_: Request) -> Response:
+async def _stylesheet(_: Request) -> Response:
     return _file(_STYLES.encode(), "text/css; charset=utf-8")
 
 
-def _art(request: Request) -> Response:
+async def _art(request: Request) -> Response:
     """A drawing as it stands, or "<slug>-<colour>", or a "colour-<colour>" swatch."""
     name = request.path_params["name"]
     if name in _DRAWINGS:
