@@ -103,7 +103,7 @@ def test_no_function_takes_more_than_six_parameters():
 
 
 def brotli_bytes(name: str) -> int:
-    """What a browser fetches for an asset: the compressed file itself, not what a list says of it."""
+    """What a browser fetches for an asset: the compressed file, not what a list says of it."""
     return len((ASSETS / f"{name}.br").read_bytes())
 
 
