@@ -102,11 +102,16 @@ class PermitOffice:
         functions: Library | None = None,
     ) -> None:
         self.timing = timing or Timing()
-        self.keys = keys.permits(account, key_part(model))
+        self._named = account, key_part(model)
+        self.keys = keys.permits(*self._named)
         self._commands = commands
         functions = functions or library()
         self._step = functions.function("permits")
         self._view = functions.function("permits_view")
+
+    def inbox(self, session: str) -> str:
+        """The stream of the grants that other workers' steps make for ``session``."""
+        return keys.permits_inbox(*self._named, session)
 
     async def step(self, session: str, words: list[Argument]) -> Reply:
         """One call of the function. Raises StoreUnavailable: done or not is then unknown."""

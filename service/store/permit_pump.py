@@ -33,23 +33,26 @@ log = structlog.get_logger("parley.permits")
 
 
 class Pump:
-    def __init__(self, office: PermitOffice, *, session: str, tier: int, inbox: str) -> None:
+    def __init__(self, office: PermitOffice, *, session: str, tier: int) -> None:
         self.office = office
         self.session = session
         self._bell = asyncio.Event()
         self.book = Book(tier=tier, timing=office.timing, ring=self._bell.set)
-        self._inbox = inbox
+        self._inbox = office.inbox(session)
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._heartbeat_at = 0.0
         self._due_at = float("inf")  # when time alone may free what our waiters wait for
         self._failing_since: float | None = None
         self._failures = 0
+        self._ended = False
 
     # -- steps --------------------------------------------------------------------------
 
     def ask(self, waiter: Asker) -> None:
-        """Queue ``waiter``. Raises PermitsUnavailable when Redis has been away for too long."""
+        """Queue ``waiter``. Raises PermitsUnavailable where nobody would ever serve it."""
+        if self._ended:
+            raise PermitsUnavailable("this worker's permits have ended")
         if self._away():
             raise PermitsUnavailable(f"Redis has been away for {AWAY_S:g} s")
         self.book.ask(waiter)
@@ -57,12 +60,14 @@ class Pump:
     async def run(self) -> None:
         """Step whenever there is something to say. Raises Fenced."""
         self._bell.set()
+        self._ended = False
         try:
             while True:
                 await self._bell.wait()
                 self._bell.clear()
                 await self._step()
         finally:
+            self._ended = True
             self.book.registered = False
             self.book.fail_waiters("this worker's permits have ended")
 

@@ -44,21 +44,18 @@ import hashlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 
 from service.core.errors import PermitLost
 from service.core.queueing import HeldPermit, QueueClass
-from service.store import keys
 from service.store.connection import Commands
-from service.store.functions import Library
 from service.store.permit_book import Asker, Counts
 from service.store.permit_office import (
     PermitOffice,
     PermitsState,
     checked_name,
     checked_tier,
-    key_part,
 )
 from service.store.permit_pump import Pump
 from service.store.permit_steps import Timing
@@ -69,7 +66,7 @@ Place = Callable[[int, int], None]
 class RedisPermits:
     """One worker's access to the permits of one (account, model); fits ``flows.ports.Permits``.
 
-    Open it with ``async with RedisPermits.open(...)``, and let a task of the worker await ``run``.
+    Open it with ``async with RedisPermits.join(...)``, and let a task of the worker await ``run``.
     """
 
     def __init__(self, pump: Pump, running: asyncio.Task[None]) -> None:
@@ -81,34 +78,16 @@ class RedisPermits:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls,
-        commands: Commands,
-        url: str,
-        *,
-        account: str,
-        model: str,
-        tier: int,
-        session: str,
-        abort_linger_s: float = 1.0,
-        timing: Timing | None = None,
-        functions: Library | None = None,
+    async def join(
+        cls, office: PermitOffice, url: str, *, session: str, tier: int
     ) -> AsyncIterator["RedisPermits"]:
         """Register ``session``, in the background, and keep it until the context ends.
 
         ``session`` must be new for every process. ``url`` is for the inbox's own connection.
-        ``timing`` and ``functions`` are for tests. Raises SettingError for a tier or a session that
-        cannot be one; a Redis that is away is no error (``registered`` tells).
+        Raises SettingError for a tier or a session that cannot be one; a Redis that is away is no
+        error (``registered`` tells).
         """
-        office = PermitOffice(
-            commands,
-            account=account,
-            model=model,
-            timing=timing or Timing(linger_s=abort_linger_s),
-            functions=functions,
-        )
-        inbox = keys.permits_inbox(account, key_part(model), checked_name(session))
-        pump = Pump(office, session=session, tier=checked_tier(tier), inbox=inbox)
+        pump = Pump(office, session=checked_name(session), tier=checked_tier(tier))
         running = asyncio.create_task(pump.run(), name="permit pump")
         listening = asyncio.create_task(pump.listen(url), name="permit inbox")
         try:
@@ -118,6 +97,23 @@ class RedisPermits:
             listening.cancel()
             await asyncio.wait([running, listening])
             await pump.close()
+
+    @classmethod
+    def open(
+        cls,
+        commands: Commands,
+        url: str,
+        *,
+        account: str,
+        model: str,
+        tier: int,
+        session: str,
+        abort_linger_s: float,
+    ) -> AbstractAsyncContextManager["RedisPermits"]:
+        """``join`` with an office of its own."""
+        timing = Timing(linger_s=abort_linger_s)
+        office = PermitOffice(commands, account=account, model=model, timing=timing)
+        return cls.join(office, url, session=session, tier=tier)
 
     async def run(self) -> None:
         """Wait for the end of the session, which is none in good order: for a TaskGroup.

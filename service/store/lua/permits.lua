@@ -76,8 +76,6 @@ local function heartbeat(step, name, held, sum, waiting)
   step.differs = differs(step, name, held, sum, waiting)
   step.all_places = true
   prune_flows(step)
-  redis.call('EXPIRE', waiters_key(step, name), SESSION_KEYS_S)
-  redis.call('EXPIRE', inbox_key(step, name), SESSION_KEYS_S)
 end
 
 -- Every loop over operations is as long as what the caller sent.
@@ -161,6 +159,9 @@ local function reply_of(step, status, name, known_roster)
   local places, refused = places_asked(step, name)
   if step.all_places then places = places_of_all(step, name) end
   local due = due_in(step)
+  if step.all_places or #step.asked > 0 then
+    redis.call('EXPIRE', waiters_key(step, name), SESSION_KEYS_S)
+  end
   close_step(step)
   return {
     status, meta.epoch, redis.call('HLEN', step.keys.permits), admissible(step), meta.limit or 0,

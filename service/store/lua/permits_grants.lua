@@ -90,6 +90,7 @@ local function push_grants(step, caller)
     if name ~= caller then
       redis.call('XADD', inbox_key(step, name), 'MAXLEN', '~', 256, '*',
         'r', session_of(step, name).registration, 'g', table.concat(push, ' '))
+      redis.call('EXPIRE', inbox_key(step, name), SESSION_KEYS_S)
     end
   end
   return step.pushes[caller] and table.concat(step.pushes[caller], ' ') or ''

@@ -17,7 +17,7 @@
 local CLOCK_STEP_MS = 1000 -- a jump of the server's clock, or a pause of it, counts as no more
 local ALARMS_MAX = 64 -- handled in one step; the rest in the next one, which is asked for at once
 local GRANTS_MAX = 64 -- the same for grants
-local SESSION_KEYS_S = 86400 -- a session's own keys outlive nobody by more; heartbeats renew them
+local SESSION_KEYS_S = 86400 -- a session's own keys; renewed whenever it waits or is granted
 local NOBODY = '-' -- owns the permits of requests that were cut, until the provider has noticed
 
 -- A library's locals live exactly as long as the server's process and are not replicated. So this
