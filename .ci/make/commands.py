@@ -79,7 +79,10 @@ def demo() -> int:
 
 def build_widget() -> int:
     steps = [Step("Python environment", python.virtual_environment, python.NO_VENV)]
-    return 0 if set_up([*steps, *node_steps(), BUILD]) else 1
+    if not set_up([*steps, *node_steps(), BUILD]):
+        return 1
+    say(f"\n{widget.sizes()}")
+    return 0
 
 
 def check() -> int:

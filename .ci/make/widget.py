@@ -4,6 +4,7 @@ Node runs only to build and test the widget. The machine's own will do from NODE
 one comes from PyPI, into .venv, and is used from there only.
 """
 
+import json
 import os
 import re
 import shutil
@@ -104,4 +105,13 @@ def build() -> str:
         return AS_BEFORE
     npm("run", "build")
     set_stamp(stamp, key)
-    return ""
+    return sizes()
+
+
+def sizes() -> str:
+    """What a page pays, and what the first click costs in the dearest locale."""
+    manifest = json.loads((ASSETS / "manifest.json").read_text())
+    files = manifest["files"]
+    panels = [[panel["html"], *panel["files"]] for panel in manifest["panel"].values()]
+    dearest = max(sum(files[name]["br"] for name in panel) for panel in panels)
+    return f"loader {manifest['loader']['br']} bytes, panel {dearest} bytes in brotli"
