@@ -2,17 +2,19 @@
 -- ARGV  1 conversation  2 channel  3 session  4 known offset
 --       5 the message's id  6 the message's JSON after its time  7 lease, ms
 --       8 messages a minute
--- Returns {'new' or 'known', m, offset, newest offset, frames after the known offset, the open turn
--- if it is this worker's}, or {'gone'}, or {'limited', ms to wait}.
+-- Returns {'new' or 'known', m, offset, newest offset, frames after the known offset, the turn if
+-- this worker is to run it}, or {'gone'}, or {'limited', ms to wait}.
 --
 -- A known id is acknowledged before any limit is looked at: the client only asks whether its
--- message arrived. A new one is answered by a turn that opens in this same step, so that there is
--- never an accepted message without an owner; while an answer runs it waits for the next turn.
+-- message arrived, and its worker whether the turn was lost with the reply. Such a turn has nothing
+-- written yet; one that has is run already, or is left to be adopted with its text. A new message is
+-- answered by a turn that opens in this same step, so that there is never an accepted message
+-- without an owner; while an answer runs it waits for the next turn.
 
 local IDS = 256  -- ids remembered a conversation, in a ring
 
 local function remember(c, id, place)
-  local slot = 'slot:' .. (c.messages % IDS)
+  local slot = 'slot:' .. (redis.call('HINCRBY', c.keys.ids, 'count', 1) % IDS)
   local old = redis.call('HGET', c.keys.ids, slot)
   if old then
     redis.call('HDEL', c.keys.ids, 'id:' .. old)
@@ -42,7 +44,7 @@ local function accept(keys, args)
   if place then
     local m, offset = place:match('(%d+),(%d+)')
     return {'known', tonumber(m), tonumber(offset), c.top, frames_after(c, c.known),
-            c.owner == c.session and turn_of(c) or {}}
+            c.owner == c.session and c.length == 0 and turn_of(c) or {}}
   end
   local wait = wait_ms(c, tonumber(args[8]))
   if wait > 0 then
