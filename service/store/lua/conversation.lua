@@ -85,9 +85,10 @@ local function owns(c, fence)
   return c.turn ~= '' and c.owner == c.session and c.fence == tonumber(fence)
 end
 
--- Everything logged after `offset`, as the bytes for the wire.
+-- Everything logged after `offset`, as the bytes for the wire; nothing for a worker on which nobody
+-- follows the conversation (-1).
 local function frames_after(c, offset)
-  if offset >= c.top then
+  if offset < 0 or offset >= c.top then
     return {}
   end
   if offset == c.first - 1 and #c.logged == c.top - offset then
