@@ -58,7 +58,8 @@ local function finish(keys, args)
   redis.call('ZREM', c.keys.leases, c.name)
   redis.call('DEL', c.keys.text)
   redis.call('XTRIM', c.keys.log, 'MAXLEN', LOG_ENTRIES)
-  if c.queued ~= '' and c.status == 'assisted' then
+  -- A customer may have sent more and then ended the conversation: what was accepted is answered.
+  if c.queued ~= '' and (c.status == 'assisted' or c.status == 'resolved') then
     local queued = c.queued
     c.queued = ''
     open_turn(c, queued, '', lease_ms)
