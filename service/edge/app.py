@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -20,6 +20,7 @@ from service.edge import metrics
 from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
 from service.edge.customers import CustomerSockets
+from service.edge.health import health
 from service.edge.sessions import SessionRoute
 from service.edge.sockets import Sockets
 from service.flows.asking import Asking
@@ -53,39 +54,9 @@ class Worker:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open everything, run the background, and end it all in the reverse order."""
-        context, settings = self.context, self.context.settings
-        assert settings.redis_url is not None
         async with AsyncExitStack() as stack:
-            enter = stack.enter_async_context
-            name = f"parley-{context.name}"
-            self.commands = await enter(Commands.open(settings.redis_url, name=name))
-            subscriber = await enter(
-                Subscriber.open(
-                    settings.redis_url, name=f"{name}-subscriber", missed=lambda: feeds.missed()
-                )
-            )
-            self.log = Log(self.commands, session=context.session, functions=library())
-            feeds = Feeds(
-                self.log,
-                Channels(self.commands, subscriber, session=context.session),
-                session=context.session,
-            )
-            self.permits = await enter(
-                RedisPermits.open(
-                    self.commands,
-                    settings.redis_url,
-                    account=account_name(settings.model_url, settings.api_key),
-                    model=settings.model,
-                    tier=settings.tier,
-                    session=context.session,
-                    abort_linger_s=settings.abort_linger_s,
-                )
-            )
-            model = await enter(
-                GlmModel.open(settings.model_url, settings.api_key, settings.model, settings.tier)
-            )
+            feeds, model = await self._open(stack)
             self._wire(feeds, model)
-            self.permits.observe(wait=lambda priority, s: metrics.permit_waits.observe(s))
             async with asyncio.TaskGroup() as background:
                 tasks = [
                     background.create_task(self.turns.hold(), name="renew leases"),
@@ -97,6 +68,34 @@ class Worker:
                 yield
                 for task in tasks:
                     task.cancel()
+
+    async def _open(self, stack: AsyncExitStack) -> tuple[Feeds, GlmModel]:
+        """The connections to Redis and to the model."""
+        session, settings = self.context.session, self.context.settings
+        assert settings.redis_url is not None
+        url, name = settings.redis_url, f"parley-{self.context.name}"
+        self.commands = await stack.enter_async_context(Commands.open(url, name=name))
+        self.log = Log(self.commands, session=session, functions=library())
+        subscriber = await stack.enter_async_context(
+            Subscriber.open(url, name=f"{name}-subscriber", missed=lambda: feeds.missed())
+        )
+        feeds = Feeds(self.log, Channels(self.commands, subscriber, session=session))
+        self.permits = await stack.enter_async_context(
+            RedisPermits.open(
+                self.commands,
+                url,
+                account=account_name(settings.model_url, settings.api_key),
+                model=settings.model,
+                tier=settings.tier,
+                session=session,
+                abort_linger_s=settings.abort_linger_s,
+            )
+        )
+        self.permits.observe(wait=lambda priority, s: metrics.permit_waits.observe(s))
+        model = await stack.enter_async_context(
+            GlmModel.open(settings.model_url, settings.api_key, settings.model, settings.tier)
+        )
+        return feeds, model
 
     def _wire(self, feeds: Feeds, model: GlmModel) -> None:
         context, settings = self.context, self.context.settings
@@ -126,14 +125,12 @@ class Worker:
             Limits(settings.message_units, settings.messages_per_minute),
         )  # fmt: skip
         self.customers = CustomerSockets(
-            settings=settings,
-            sites=context.sites,
+            context,
             sessions=sessions,
             reader=self.log,
             feeds=feeds,
             customers=commands,
             sockets=self.sockets,
-            willing=self.willing,
         )
         self.session_route = SessionRoute(settings, context.sites, sessions)
 
@@ -210,34 +207,14 @@ def _routes(worker: Worker) -> list[BaseRoute]:
     async def sessions(request: Request) -> Response:
         return await worker.session_route(request)
 
-    async def healthz(request: Request) -> Response:
-        return PlainTextResponse("ok\n")
-
-    async def readyz(request: Request) -> Response:
-        return (
-            PlainTextResponse("ready\n")
-            if worker.ready
-            else PlainTextResponse("not ready\n", status_code=503)
-        )
-
-    async def exposition(request: Request) -> Response:
-        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
-
-    async def loader(request: Request) -> Response:
-        return assets.loader(request)
-
-    async def asset(request: Request) -> Response:
-        return assets.asset(request)
-
+    panel = PanelRoute(assets, context.settings, context.sites)
     routes: list[BaseRoute] = [
         Route("/v1/sessions", sessions, methods=["POST", "OPTIONS"]),
         WebSocketRoute("/v1/ws", sockets),
-        Route("/widget.js", loader),
-        Route("/panel", PanelRoute(assets, context.settings, context.sites).__call__),
-        Route("/assets/{name}", asset),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/metrics", exposition),
+        Route("/widget.js", assets.loader),
+        Route("/panel", panel.__call__),
+        Route("/assets/{name}", assets.asset),
+        *health(lambda: worker.ready),
     ]
     if context.demo:
         from service.demo.shop import routes as shop

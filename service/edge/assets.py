@@ -54,10 +54,10 @@ class Assets:
             for locale, about in manifest["panel"].items()
         }
 
-    def loader(self, request: Request) -> Response:
+    async def loader(self, request: Request) -> Response:
         return _serve(request, self._loader, FOR_MINUTES)
 
-    def asset(self, request: Request) -> Response:
+    async def asset(self, request: Request) -> Response:
         file = self._files.get(request.path_params["name"])
         if file is None:
             return Response("no such file", status_code=404, media_type="text/plain")

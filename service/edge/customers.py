@@ -5,7 +5,6 @@ from being seen; one does the commands, in order; one sends. The first that ends
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -24,14 +23,14 @@ from service.core.errors import (
     Unavailable,
     VersionUnsupported,
 )
-from service.core.model import Position, Site
+from service.core.model import Position
 from service.core.texts import text as words
 from service.edge import addresses, metrics, origins
+from service.edge.context import WorkerContext
 from service.edge.sockets import Socket, Sockets
 from service.flows.customer import Customer, CustomerCommands
 from service.flows.feed import Feeds
 from service.flows.ports import Reader
-from service.settings import Settings
 from service.store.sessions import Sessions
 
 HELLO_S = 5.0  # a client that says nothing for so long is none
@@ -42,29 +41,26 @@ log = structlog.get_logger("parley.customers")
 
 
 class CustomerSockets:
-    """Serves customers' sockets. ``willing`` is false while the worker drains."""
+    """Serves customers' sockets."""
 
     def __init__(
         self,
+        context: WorkerContext,
         *,
-        settings: Settings,
-        sites: Mapping[str, Site],
         sessions: Sessions,
         reader: Reader,
         feeds: Feeds,
         customers: CustomerCommands,
         sockets: Sockets,
-        willing: Callable[[], bool],
     ) -> None:
-        self._settings = settings
-        self._sites = sites
+        self._context = context
+        self._settings = context.settings
         self._sessions = sessions
         self._reader = reader
         self._feeds = feeds
         self._customers = customers
         self._sockets = sockets
-        self._willing = willing
-        self._origins = {origin for site in sites.values() for origin in site.origins}
+        self._origins = {o for site in context.sites.values() for o in site.origins}
 
     async def serve(self, websocket: WebSocket) -> None:
         """The endpoint. A refusal before the handshake is HTTP 403."""
@@ -152,7 +148,7 @@ class CustomerSockets:
         except StoreError as error:
             await self._say_unavailable(websocket, locale)
             raise Shed("Redis is away") from error
-        site = self._sites.get(bearer.site)
+        site = self._context.sites.get(bearer.site)
         if site is None:
             raise BadToken("its site is no more")
         origin = websocket.headers.get("origin")
@@ -175,7 +171,7 @@ class CustomerSockets:
         )
         if attached.turn is not None:
             await self._feeds.ask(customer.conversation)
-        if not self._willing():
+        if self._context.draining.is_set():
             socket.say(wire.goaway(0, "deploy"))
 
     # -- the three tasks --------------------------------------------------------------------

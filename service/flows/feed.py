@@ -133,10 +133,9 @@ class Feed:
 class Feeds:
     """The feeds of one worker, by conversation, for as long as somebody uses them."""
 
-    def __init__(self, reader: Reader, channels: Channels, *, session: str) -> None:
+    def __init__(self, reader: Reader, channels: Channels) -> None:
         self._reader = reader
         self._channels = channels
-        self._session = session
         self._feeds: dict[str, Feed] = {}
         self._healing: dict[str, asyncio.Task[None]] = {}
         self.stopped: Callable[[str, int], None] = lambda conversation, m: None
