@@ -35,6 +35,7 @@ _MONTH = "Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez"
 _SENTENCE_END = re.compile(
     r"(?<=[。！？])(?=.)"
     r"|(?<=[^\d\W]{2}[.!?؟])\s+(?=[^a-zà-öø-ÿа-яё\s\d])"
+    r"|(?<=[a-zà-ÿ]{2} [A-Z][.!?])\s+(?=[A-ZÀ-Þ])"
     r"|(?<=[^\d\W]{4}[.!?؟])(?<!approx\.)\s+(?=\d)"
     rf"|(?<=[\d%€$£)\]»”\"][.!?؟])\s+(?=[^a-zà-öø-ÿа-яё\s\d])(?!{_MONTH})"
 )
@@ -132,10 +133,11 @@ def _passage(piece: str) -> Passage:
 
 def _sentence(text: str, own: Language, *, is_item: bool) -> Sentence:
     places, colours = own.named(text)
+    topics = own.topics(text) | (frozenset({"colour"}) if colours else frozenset())
     return Sentence(
         text,
         is_item,
-        own.topics(text),
+        topics,
         frozenset(places),
         frozenset(colours),
         grams(text, own.ignored),

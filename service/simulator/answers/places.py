@@ -66,7 +66,8 @@ def closeness(place: str, sentence: Sentence) -> Closeness:
         )
         if not union_only or place in EUROPEAN_UNION:
             return Closeness.REGION
+    if "europe" in sentence.topics:
+        return Closeness.ELSEWHERE
     if "international" in sentence.topics:
         return Closeness.WORLD
-    elsewhere = sentence.places or "europe" in sentence.topics
-    return Closeness.ELSEWHERE if elsewhere else Closeness.SILENT
+    return Closeness.ELSEWHERE if sentence.places else Closeness.SILENT

@@ -16,22 +16,17 @@ from service.simulator.answers.folding import grams
 from service.simulator.answers.lexicon import Language, language
 
 PRODUCTS = frozenset(
-    ["tent", "jacket", "backpack", "lamp", "sleepingbag", "boots", "stove", "bottle", "giftcard"]
+    {
+        *("tent", "jacket", "backpack", "lamp", "sleepingbag", "boots"),
+        *("stove", "bottle", "blanket", "socks", "giftcard"),
+    }
 )
 # Aspects that a product has: asked without one, they are about the product before.
 _ASPECTS = frozenset(
-    [
-        "size",
-        "colour",
-        "material",
-        "care",
-        "weight",
-        "waterproof",
-        "stock",
-        "price",
-        "repair",
-        "warranty",
-    ]
+    {
+        *("size", "colour", "material", "care", "weight"),
+        *("waterproof", "stock", "price", "repair", "warranty"),
+    }
 )
 # Topics that seldom stand alone: "how long?" is about whatever was spoken of.
 _WEAK = frozenset(["time", "price", "europe", "international", "order", "store", "contact"])
@@ -103,6 +98,9 @@ def resolve(question: Question, before: Question | None) -> Question:
     aspects = question.topics & _ASPECTS
     bare = not strong and len(question.grams) <= _SHORT_GRAMS
     about_product = bool(before.topics & PRODUCTS) and strong <= _ASPECTS and not strong & PRODUCTS
+    if strong and strong <= PRODUCTS and points:  # "and the backpack?": the same of another one
+        same = before.topics - PRODUCTS
+        return replace(question, topics=question.topics | same, follows=True)
     if not (points or bare or about_product) or strong & PRODUCTS:
         return question
     if not question.topics and not question.places and not question.colours and not points:
@@ -114,7 +112,7 @@ def resolve(question: Question, before: Question | None) -> Question:
         question,
         topics=question.topics | carried_topics,
         places=question.places or (() if strong else before.places),
-        colours=question.colours or (before.colours if not strong else ()),
+        colours=question.colours or (() if strong or aspects else before.colours),
         carried=before.grams | before.carried,
         follows=True,
     )

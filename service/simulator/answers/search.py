@@ -18,9 +18,13 @@ TITLE_WORDS, TEXT_WORDS = 3.0, 3.0
 PRODUCT = 1.5  # a product asked for is more telling than an aspect of it
 GENERIC = {"time": 0.6, "price": 0.6, "order": 0.5, "international": 0.6, "europe": 0.5}
 SAME_LANGUAGE = 0.8
-NAMED_PLACE, NAMED_COLOUR = 0.8, 0.8
-NEARNESS = {Closeness.NAMED: 6.0, Closeness.REGION: 4.0, Closeness.WORLD: 3.0}
+# What a passage gains by speaking of the place that was asked for, and what a sentence does.
+PLACE = dict(zip(Closeness, (0.0, 0.0, 1.4, 1.6, 2.0), strict=True))
+NEARNESS = dict(zip(Closeness, (0.0, 0.0, 3.0, 4.0, 6.0), strict=True))
+_FAR = Closeness.ELSEWHERE
+NAMED_COLOUR = 0.8
 COLOUR = 5.0
+SENTENCE_WORDS = 1.0
 CARRIED_TOPIC = 0.3  # of a topic from before, where the message names one of its own
 LEAST_WORDS = 0.42  # share of a question's words that must be found where no topic is
 MORE_PASSAGES = 0.45  # a second passage for another topic needs this share of the best's score
@@ -72,8 +76,8 @@ def _score(question: Question, passage: Passage, facts: Facts) -> float:
         )
         if asked < LEAST_WORDS:
             return 0.0
-    if set(question.places) & passage.places:
-        score += NAMED_PLACE
+    if question.places:
+        score += PLACE[max((_nearness(question, one) for one in passage.sentences), default=_FAR)]
     if any(set(question.colours) & sentence.colours for sentence in passage.sentences):
         score += NAMED_COLOUR
     return score + (SAME_LANGUAGE if passage.language == question.language else 0.0)
@@ -105,29 +109,52 @@ def _finding(question: Question, passage: Passage, score: float, facts: Facts) -
     return Finding(passage, sentences, score, bool(named), bool(coloured))
 
 
-def _sentence_score(question: Question, sentence: Sentence, facts: Facts, *, named: bool) -> float:
-    """How well the sentence answers; `named`: another names the very place that was asked for."""
-    carried = CARRIED_TOPIC if question.own_topics else 1.0
-    score = sum(
-        _topic_weight(topic, facts) * (1.0 if topic in question.own_topics else carried)
-        for topic in question.topics & sentence.topics
-    )
-    score += 2.0 * _share(question.grams, sentence.grams, facts.gram_weights)
-    if question.colours:
-        score += COLOUR if set(question.colours) & sentence.colours else 0.0
+def _nearness(question: Question, sentence: Sentence) -> Closeness:
+    return max(closeness(place, sentence) for place in question.places)
+
+
+def _sentence_score(
+    question: Question, sentence: Sentence, topics: Mapping[str, float], *, named: bool
+) -> float:
+    """How well the sentence answers; `named`: some sentence names the very place asked for."""
+    score = sum(topics.get(topic, 0.0) for topic in sentence.topics)
+    if set(question.colours) & sentence.colours:
+        score += COLOUR
     if question.places:
-        near = max(closeness(place, sentence) for place in question.places)
-        score += NEARNESS.get(near, 0.0)
+        near = _nearness(question, sentence)
         if near is Closeness.ELSEWHERE or (near is Closeness.WORLD and named):
-            score = 0.0
+            return 0.0
+        score += NEARNESS[near]
     return score
+
+
+def _telling(question: Question, passage: Passage, facts: Facts) -> dict[str, float]:
+    """The topics that tell the passage's sentences apart, by weight.
+
+    What the title is about is what all its sentences are about, so it counts only where nothing
+    else was asked; what is carried over from before counts less than what is asked now.
+    """
+    carried = CARRIED_TOPIC if question.own_topics else 1.0
+    weights = {
+        topic: _topic_weight(topic, facts) * (1.0 if topic in question.own_topics else carried)
+        for topic in question.topics
+    }
+    specific = {
+        topic: weight
+        for topic, weight in weights.items()
+        if topic not in passage.title_topics and topic in passage.topics
+    }
+    return specific or weights
 
 
 def _choose(question: Question, passage: Passage, facts: Facts) -> tuple[Sentence, ...]:
     named = bool(set(question.places) & passage.places)
-    scores = [
-        _sentence_score(question, sentence, facts, named=named) for sentence in passage.sentences
-    ]
+    topics = _telling(question, passage, facts)
+    scores = []
+    for sentence in passage.sentences:
+        score = _sentence_score(question, sentence, topics, named=named)
+        words = SENTENCE_WORDS * _share(question.grams, sentence.grams, facts.gram_weights)
+        scores.append(score + words if score or not topics else 0.0)
     best = max(scores, default=0.0)
     if best <= 0.0:
         return passage.sentences[:MAX_SENTENCES]

@@ -86,7 +86,8 @@ def _stated(question: Question, finding: Finding, own: Language) -> str:
     opening, closing = _QUOTES.get(passage.language, _OTHER_QUOTES)
     quoted = text if text.startswith("- ") else f"{opening}{text}{closing}"
     about = f"{bold} – " if bold else ""
-    return f"{about}{frame}\n\n{quoted}"
+    gap = "\n" if text.startswith("- ") else " "
+    return f"{about}{frame}\n\n**{passage.title}**:{gap}{quoted}"
 
 
 def answer(question: Question, findings: Sequence[Finding], facts: Facts, seed: int) -> str:
