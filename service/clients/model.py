@@ -88,7 +88,12 @@ class GlmModel:
         body = requests.body(request, self._model)
         try:
             async with asyncio.timeout(left):
-                post = self._client.build_request("POST", self._url, content=body)
+                post = self._client.build_request(
+                    "POST",
+                    self._url,
+                    content=requests.content(body),
+                    headers={"content-length": str(len(body))},  # in pieces or not: never chunked
+                )
                 return await self._client.send(post, stream=True)
         except TimeoutError as error:
             raise ModelUnreachable(f"no answer from the model's API in {left:.1f} s") from error

@@ -5,6 +5,7 @@ list of properties is closed, and nobody says what it does with others.
 """
 
 import hashlib
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +17,7 @@ from service.core.model import ModelRequest
 MOST_ANSWER_TOKENS = 16_384  # the model's own limit for one answer
 TEMPERATURES = (0.01, 0.99)  # the ends, 0 and 1, are refused by some versions of the API
 ID_CHARS = (6, 64)  # of request_id and user_id
+PIECE_BYTES = 256 << 10  # of a body that is sent in pieces, so that other streams get their turn
 MOST_TOOLS = 128
 
 
@@ -50,6 +52,16 @@ def body(request: ModelRequest, model: str) -> bytes:
         return orjson.dumps(fields)
     except TypeError:  # half a surrogate pair in some text
         return msgspec.json.encode(_whole(fields))
+
+
+def content(body: bytes) -> bytes | AsyncIterator[bytes]:
+    """``body`` as httpx takes it: in pieces where it is the largest that a context can make it."""
+    return body if len(body) <= PIECE_BYTES else _pieces(body)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(body), PIECE_BYTES):
+        yield body[at : at + PIECE_BYTES]
 
 
 def _id(text: str) -> str:
