@@ -18,10 +18,6 @@ from service.settings import Settings
 # not (Redis is away). draining: is on its way out.
 State = Literal["starting", "ready", "unready", "draining"]
 
-# In the model key's place where there is none: what a simulator on this machine takes. It is part
-# of the account's name, by which workers find their permits and the supervisor fences them.
-NO_KEY = "simulator.key"
-
 
 def _to_nobody(state: State) -> None:
     pass

@@ -13,7 +13,6 @@ from collections import deque
 import structlog
 
 from service.core.errors import PermitError, StoreError
-from service.edge.context import NO_KEY
 from service.host.folder import Trace, Traces
 from service.settings import Settings
 from service.store.connection import Commands
@@ -30,7 +29,7 @@ def permit_office(commands: Commands, settings: Settings) -> PermitOffice:
     """The permits of the account and model that the workers of ``settings`` use."""
     return PermitOffice(
         commands,
-        account=account_name(settings.model_url, settings.model_key or NO_KEY),
+        account=account_name(settings.model_url, settings.api_key),
         model=settings.model,
         timing=Timing(linger_s=settings.abort_linger_s),
     )

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.edge.context import NO_KEY
 from service.host.folder import Traces
 from service.host.notices import Notices, permit_office
 from service.settings import load
@@ -49,7 +48,7 @@ class DeadWorker:
             opened = RedisPermits.open(
                 commands,
                 self._url,
-                account=account_name(self._settings.model_url, NO_KEY),
+                account=account_name(self._settings.model_url, self._settings.api_key),
                 model=self._settings.model,
                 tier=self._settings.tier,
                 session=self._session,
@@ -66,12 +65,6 @@ class DeadWorker:
 
 async def _nothing():
     pass
-
-
-def test_supervisor_and_workers_mean_the_same_account():
-    from service.edge import app
-
-    assert app.NO_KEY == NO_KEY
 
 
 async def test_a_dead_workers_permit_is_free_once_it_is_noticed(

@@ -253,6 +253,16 @@ def test_redis_away_at_the_start_is_said_and_does_not_end_serve(start, redis_awa
     assert ask(run.until_up())["name"]
 
 
+def test_a_folder_that_cannot_be_written_to_is_said_and_does_not_end_serve(
+    start, redis_url, tmp_path
+):
+    (tmp_path / "file").touch()
+    run = start("serve", PARLEY_REDIS_URL=redis_url, PARLEY_DATA=str(tmp_path / "file"))
+    assert ask(run.until_up())["name"]
+    (warned,) = [line for line in run.log() if line["event"] == "no_traces"]
+    assert "deadlines" in warned["effect"]
+
+
 def test_a_refused_password_ends_serve(start):
     with Valkey() as server:
         with server.client() as client:

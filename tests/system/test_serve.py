@@ -5,12 +5,15 @@ code 2, before anything is started; what is set right serves.
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import httpx
 import pytest
 
 from tests.host.running import SITES, WITHIN_S, Running
+from tests.support.sources import ROOT
 
 
 @pytest.fixture
@@ -124,6 +127,16 @@ def test_help_and_version_need_nothing(run):
     assert (status, err) == (0, "")
     for command in ("demo", "serve", "simulate", "workers"):
         assert command in out
+    status, out, err = run("simulate", "--help")
+    assert (status, err) == (0, "")
+    assert "parley simulate [OPTIONS]" in out and "--tier" in out
+
+
+def test_help_imports_no_server():
+    """The command line answers within a moment, also on a small machine."""
+    heavy = "{'uvicorn', 'starlette', 'redis', 'httpx', 'asyncio'} & set(sys.modules)"
+    program = f"import sys, service.cli; assert not {heavy}, {heavy}"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20, cwd=ROOT)
 
 
 def text(port, path):
