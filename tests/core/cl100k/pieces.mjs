@@ -63,7 +63,7 @@ fs.writeFileSync(
   `"""The most frequent pieces that cl100k_base cuts words into; written by a program, not by hand.
 
 tests/core/cl100k/pieces.mjs says which pieces these are, and writes them anew. The pieces are from
-OpenAI's tiktoken (MIT licence).
+tiktoken, Copyright (c) 2022 OpenAI, Shantanu Jain, MIT licence.
 """
 
 # Pieces that stand after a space, at the start of a word.
