@@ -1,4 +1,4 @@
-"""What every implementation of ``flows.ports.Permits`` does: the real one, and the twin in memory."""
+"""What every implementation of ``flows.ports.Permits`` does: the real one, and its twin."""
 
 import asyncio
 import time

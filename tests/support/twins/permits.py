@@ -55,7 +55,7 @@ class Queue:
 
 
 class MemoryPermits:
-    """Fits ``flows.ports.Permits``. ``hold_ms``: the mean hold that ETAs are made of; 0: unknown."""
+    """Fits ``flows.ports.Permits``. ``hold_ms``: the mean hold, for ETAs; 0: unknown."""
 
     def __init__(self, tier: int, *, linger_s: float = 0.0, hold_ms: int = 0) -> None:
         self.tier = tier
