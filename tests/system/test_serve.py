@@ -14,6 +14,7 @@ import pytest
 
 from tests.host.running import SITES, WITHIN_S, Running
 from tests.support.sources import ROOT
+from tests.support.valkey import Valkey
 
 
 @pytest.fixture
@@ -153,6 +154,31 @@ def until_ready(run, settings):
         if sum(worker["ready"] for worker in json.loads(out)) == 2:
             return out
         assert time.monotonic() < deadline, out
+
+
+def test_redis_away_at_the_start_and_later_makes_it_unready_and_nothing_worse(complete, tmp_path):
+    settings = complete | {"PARLEY_MODEL_URL": "http://127.0.0.1:1", "WEB_CONCURRENCY": "1"}
+    with Valkey() as redis:
+        redis.kill()
+        with Running(["serve"], tmp_path, settings | {"PARLEY_REDIS_URL": redis.url}) as serving:
+            serving.until(r"parley: Redis at \S+ does not answer .* /readyz says 503 until it does")
+            port = serving.until_up()
+            processes = serving.processes()
+            for _ in range(2):
+                until_readyz_says(port, 503)
+                redis.start()
+                until_readyz_says(port, 200)
+                redis.kill()
+            assert text(port, "/healthz") == "ok\n"
+            assert serving.processes() == processes
+
+
+def until_readyz_says(port, status):
+    deadline = time.monotonic() + WITHIN_S
+    with httpx.Client(trust_env=False) as client:
+        while client.get(f"http://127.0.0.1:{port}/readyz").status_code != status:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 # -- workers ----------------------------------------------------------------------------------
