@@ -3,8 +3,10 @@
  * held together by the wire's client rules. Whoever shows it subscribes.
  */
 
-import type { Clock, State as ConnectionState, Socket, Timer } from "./connection.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { Socket } from "./connection.ts";
 import { Connection } from "./connection.ts";
+import type { State as ConnectionState } from "./machine.ts";
 import type { Entry, Shelf } from "./outbox.ts";
 import { Outbox } from "./outbox.ts";
 import type { SessionOutcome } from "./session.ts";

@@ -1,58 +1,23 @@
 /**
  * The connection: one live socket to the server for as long as somebody wants it.
  *
- * It is a state machine, and the table below is all of it: an event that a state does not list is a
- * bug and raises. Clock, randomness, sockets and sessions are given from outside, so that every
- * race can be played through in a test.
- *
- *   idle        nobody wants it, or the page sleeps, or another tab has it (*parked*)
- *   connecting  a session is redeemed, then a socket opens
- *   resuming    `hello` is sent; `welcome` is not here yet
- *   live        frames flow
- *   waiting     lost; the next try has a time
- *   offline     the same, but the browser says that there is no network
- *   closed      it ended for good; only a person can start it again
+ * What may follow what is the table in `machine.ts`. Clock, randomness, sockets and sessions are
+ * given from outside, so that every race can be played through in a test.
  *
  * Three things are easy to get wrong. A *link* is one attempt, and what a link that is no longer
- * ours still reports is ignored. A socket may be dead without closing: who hears nothing for 2.5
- * heartbeats asks with `ping`, or gives up. And on `goaway` the successor is opened, greeted and
+ * ours still reports is ignored. A socket may be dead without closing, and only its silence tells
+ * (`silence.ts`). And on `goaway` the successor is opened, greeted and
  * welcomed before the old link goes: frames that arrive twice are harmless, a pause is not.
  */
 
 import { CLOSE, SPREAD_FROM, backoff, verdictOf } from "./backoff.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { Event, State } from "./machine.ts";
+import { next } from "./machine.ts";
 import type { SessionOutcome } from "./session.ts";
+import { Silence } from "./silence.ts";
 import type { ClientFrame, ServerFrame, Welcome } from "./wire.ts";
 import { SUBPROTOCOL, decode, encode } from "./wire.ts";
-
-export type State = "idle" | "connecting" | "resuming" | "live" | "waiting" | "offline" | "closed";
-export type Event = "start" | "opened" | "welcome" | "lost" | "cut" | "timer" | "park" | "sleep" | "refuse" | "stop";
-
-export const TABLE: Readonly<Record<State, Readonly<Partial<Record<Event, State>>>>> = {
-  idle: { start: "connecting", sleep: "idle", stop: "closed" },
-  connecting: {
-    opened: "resuming", lost: "waiting", cut: "offline", park: "idle", sleep: "idle", refuse: "closed", stop: "closed",
-  },
-  resuming: {
-    welcome: "live", lost: "waiting", cut: "offline", park: "idle", sleep: "idle", refuse: "closed", stop: "closed",
-  },
-  live: {
-    welcome: "live", lost: "waiting", cut: "offline", park: "idle", sleep: "idle", refuse: "closed", stop: "closed",
-  },
-  waiting: { timer: "connecting", start: "connecting", cut: "offline", sleep: "idle", stop: "closed" },
-  offline: { timer: "connecting", start: "connecting", cut: "offline", sleep: "idle", stop: "closed" },
-  closed: { start: "connecting", sleep: "closed", stop: "closed" },
-};
-
-export class IllegalEvent extends Error {
-  override name = "IllegalEvent";
-}
-
-export type Timer = unknown;
-export interface Clock {
-  now(): number;
-  after(ms: number, call: () => void): Timer;
-  cancel(timer: Timer): void;
-}
 
 /** The part of a WebSocket that is used here. */
 export interface Socket {
@@ -88,11 +53,7 @@ interface Link {
 }
 
 const CONNECT_MS = 10_000; // a handshake that takes longer is a proxy that swallows it
-const PONG_MS = 3_000; // an asked peer that is there answers within this
-const BUSY_SILENCE_MS = 5_000; // while an answer runs there is a heartbeat every 2 s
-const SILENT_HEARTBEATS = 2.5;
 const STABLE_MS = 5_000; // a connection that lived shorter does not forgive the failures before it
-const DEFAULT_HEARTBEAT_MS = 25_000;
 
 export class Connection {
   #state: State = "idle";
@@ -103,21 +64,19 @@ export class Connection {
   #renewed = false;
   #failures = 0;
   #round = 0; // a new number whenever what runs now must not report any more
-  #heartbeatMs = DEFAULT_HEARTBEAT_MS;
-  #busy = false;
-  #heard = 0;
-  #asked: number | null = null;
+  #departures = 0;
   #pings = 0;
   #liveSince = 0;
   #timer: Timer = null;
-  #watch: Timer = null;
   #departure: Timer = null;
+  readonly #silence: Silence;
   readonly #at: Surroundings;
   readonly #owner: Owner;
 
   constructor(surroundings: Surroundings, owner: Owner) {
     this.#at = surroundings;
     this.#owner = owner;
+    this.#silence = new Silence(surroundings.clock, () => this.#ping(), () => this.#lost(0));
   }
 
   get state(): State {
@@ -158,9 +117,7 @@ export class Connection {
 
   /** While an answer runs, silence is noticed sooner. */
   set busy(busy: boolean) {
-    if (busy === this.#busy) return;
-    this.#busy = busy;
-    if (this.#state === "live") this.#listen();
+    this.#silence.busy = busy;
   }
 
   // -- what the page tells ----------------------------------------------------------------------
@@ -168,7 +125,7 @@ export class Connection {
   /** The tab is shown, or the network is said to be back. */
   wake(): void {
     if (!this.#wanted) return;
-    if (this.#state === "live") this.#ask();
+    if (this.#state === "live") this.#silence.ask();
     else if (["idle", "waiting", "offline"].includes(this.#state)) this.start();
   }
 
@@ -179,29 +136,26 @@ export class Connection {
 
   /** The browser says that the network is gone. It may be wrong, so a live peer is asked. */
   offline(): void {
-    if (this.#state === "live") this.#ask();
+    if (this.#state === "live") this.#silence.ask();
     else if (["connecting", "resuming", "waiting"].includes(this.#state)) this.#again("retry", 0);
   }
 
   // -- the machine ------------------------------------------------------------------------------
 
   #move(event: Event, code: number | string | null = null): void {
-    const next = TABLE[this.#state][event];
-    if (next === undefined) throw new IllegalEvent(`${event} in ${this.#state}`);
     const before = this.#state;
-    this.#state = next;
-    if (next === "connecting") void this.#connect();
-    else if (next !== "resuming" && next !== "live") this.#release();
-    if (next !== before || code !== null) this.#owner.moved(next, code);
+    const after = (this.#state = next(before, event));
+    if (after === "connecting") void this.#connect();
+    else if (after !== "resuming" && after !== "live") this.#release();
+    if (after !== before || code !== null) this.#owner.moved(after, code);
   }
 
   /** Nothing of the present attempt may speak any more. */
   #release(): void {
     this.#round += 1;
-    for (const timer of [this.#timer, this.#watch, this.#departure]) {
-      if (timer !== null) this.#at.clock.cancel(timer);
-    }
-    this.#timer = this.#watch = this.#departure = this.#asked = null;
+    this.#silence.stop();
+    for (const timer of [this.#timer, this.#departure]) if (timer !== null) this.#at.clock.cancel(timer);
+    this.#timer = this.#departure = null;
     for (const link of [this.#link, this.#successor]) if (link !== null) hangUp(link);
     this.#link = this.#successor = null;
   }
@@ -225,7 +179,7 @@ export class Connection {
     link.socket.onopen = () => {
       link.opened = true;
       this.#hello(link);
-      if (link === this.#link) this.#move("opened");
+      if (this.#state === "connecting") this.#move("opened");
     };
     link.socket.onmessage = (event) => this.#received(link, event.data);
     link.socket.onclose = (event) => {
@@ -241,8 +195,7 @@ export class Connection {
   }
 
   #received(link: Link, text: unknown): void {
-    this.#heard = this.#at.clock.now();
-    this.#asked = null;
+    this.#silence.heard();
     let frames: readonly ServerFrame[];
     try {
       frames = decode(String(text));
@@ -269,14 +222,14 @@ export class Connection {
       hangUp(this.#link!);
       this.#link = link;
       this.#successor = null;
+      this.#liveSince = this.#at.clock.now();
     }
     link.welcomed = true;
-    this.#heartbeatMs = frame.heartbeat_ms > 0 ? frame.heartbeat_ms : DEFAULT_HEARTBEAT_MS;
     if (this.#timer !== null) this.#at.clock.cancel(this.#timer);
     this.#timer = null;
     if (this.#state !== "live") this.#liveSince = this.#at.clock.now();
     this.#move("welcome");
-    this.#listen();
+    this.#silence.start(frame.heartbeat_ms);
   }
 
   #lost(code: number): void {
@@ -314,37 +267,23 @@ export class Connection {
     this.#timer = this.#at.clock.after(ms, () => this.#move("timer"));
   }
 
-  // -- silence ----------------------------------------------------------------------------------
-
-  #ask(): void {
-    if (this.#asked !== null || !this.#link?.welcomed) return;
-    this.#asked = this.#at.clock.now();
+  #ping(): void {
+    if (!this.#link?.welcomed) return;
     this.#pings += 1;
     this.#link.socket.send(encode({ type: "ping", n: this.#pings }));
-    this.#listen();
-  }
-
-  /** One timer, set for when silence would mean something; what was heard since then moves it on. */
-  #listen(): void {
-    const { clock } = this.#at;
-    if (this.#watch !== null) clock.cancel(this.#watch);
-    const limit = this.#busy ? BUSY_SILENCE_MS : SILENT_HEARTBEATS * this.#heartbeatMs;
-    const due = this.#asked === null ? this.#heard + limit : this.#asked + PONG_MS;
-    this.#watch = clock.after(Math.max(0, due - clock.now()), () => {
-      this.#watch = null;
-      if (this.#asked !== null && clock.now() >= this.#asked + PONG_MS) return this.#lost(0);
-      if (clock.now() < this.#heard + limit) return this.#listen();
-      if (this.#busy && this.#asked === null) return this.#ask();
-      this.#lost(0);
-    });
   }
 
   // -- goaway -----------------------------------------------------------------------------------
 
   #depart(afterMs: number): void {
     if (this.#departure !== null || this.#successor !== null) return;
+    // A worker that goes may be met again at once: the second time in a row is not in a hurry.
+    const settled = this.#at.clock.now() - this.#liveSince >= STABLE_MS;
+    this.#departures = settled ? 0 : this.#departures + 1;
     // Not all at once: somewhere in the first half of the time that is left.
-    this.#departure = this.#at.clock.after((this.#at.random() * afterMs) / 2, () => {
+    const soon = (this.#at.random() * afterMs) / 2;
+    const wait = this.#departures > 1 ? backoff(this.#departures, this.#at.random) : soon;
+    this.#departure = this.#at.clock.after(wait, () => {
       this.#departure = null;
       if (this.#state === "live") this.#successor = this.#open();
     });

@@ -11,7 +11,7 @@
  * the same `id` from both is harmless, the server knows it.
  */
 
-import type { Message } from "./state.ts";
+import type { Message } from "./message.ts";
 
 export interface Entry {
   readonly id: string;

@@ -9,46 +9,13 @@
  *   need "anew"   our text cannot be trusted, or three such tries did not help: `hello` without it
  */
 
-import { crc32 } from "./crc32.ts";
-import type {
-  Activity,
-  Author,
-  LoggedFrame,
-  Position,
-  QueueUpdated,
-  Rating,
-  Reason,
-  ServerFrame,
-  Snapshot,
-  Source,
-  Status,
-  Welcome,
-  WireMessage,
-} from "./wire.ts";
+import type { Logged, Message } from "./message.ts";
+import { extended, find, finished, merged, put, received, replaced, rewound } from "./message.ts";
+import type { Activity, Author, LoggedFrame, Position, QueueUpdated, ServerFrame, Snapshot, Status, Welcome } from "./wire.ts";
 import { isLogged } from "./wire.ts";
 
 /** Gaps that are asked to be filled one after the other before the position itself is given up. */
 export const GAP_TRIES = 3;
-
-export interface Message {
-  readonly m: number;
-  readonly author: Author;
-  readonly text: string;
-  readonly r: number;
-  readonly done: boolean;
-  readonly id?: string;
-  readonly code?: string;
-  readonly name?: string;
-  readonly language?: string;
-  readonly time?: number;
-  readonly translations?: Readonly<Record<string, string>>;
-  readonly reason?: Reason;
-  readonly answers?: readonly number[];
-  readonly replaces?: number;
-  readonly sources?: readonly Source[];
-  readonly rating?: Rating;
-  readonly attempt?: number;
-}
 
 export interface Conversation {
   readonly id: string | null;
@@ -101,7 +68,7 @@ export function fold(state: Conversation, frame: ServerFrame): Step {
     case "snapshot":
       return settled(restored(state, frame));
     case "history":
-      return settled({ ...state, messages: older(state.messages, frame.messages), more: frame.more });
+      return settled({ ...state, messages: merged(state.messages, frame.messages), more: frame.more });
     case "queue.updated":
       return settled({ ...state, queue: frame });
     case "answer.status":
@@ -145,7 +112,7 @@ function restored(state: Conversation, frame: Snapshot): Conversation {
     ...state,
     pos: frame.pos,
     status: frame.status,
-    messages: older([], frame.messages),
+    messages: merged([], frame.messages),
     more: frame.more,
     awaiting: false,
     tries: 0,
@@ -178,11 +145,7 @@ function apply(state: Conversation, frame: LoggedFrame): Conversation | null {
     case "answer.delta":
       return quiet(state, edit(state, frame.m, (message) => extended(message, frame)));
     case "answer.rewound":
-      return edit(state, frame.m, (message) => {
-        if (frame.r <= message.r) return message;
-        if (frame.at > message.text.length) return null;
-        return { ...message, r: frame.r, text: message.text.slice(0, frame.at) };
-      });
+      return edit(state, frame.m, (message) => rewound(message, frame));
     case "answer.done":
       return quiet(state, edit(state, frame.m, (message) => finished(message, frame)));
     case "answer.rated":
@@ -206,8 +169,6 @@ function apply(state: Conversation, frame: LoggedFrame): Conversation | null {
   }
 }
 
-type Logged<T extends LoggedFrame["type"]> = Extract<LoggedFrame, { type: T }>;
-
 function started(state: Conversation, frame: Logged<"answer.started">): Conversation | null {
   const known = find(state.messages, frame.m);
   if (known !== undefined) {
@@ -229,26 +190,6 @@ function started(state: Conversation, frame: Logged<"answer.started">): Conversa
   return { ...state, messages: put(state.messages, message) };
 }
 
-function extended(message: Message, frame: Logged<"answer.delta">): Message | null {
-  if (frame.r < message.r || message.done) return message;
-  const length = message.text.length;
-  if (frame.r > message.r || frame.at > length) return null;
-  const fresh = frame.text.slice(length - frame.at);
-  return fresh === "" ? message : { ...message, text: message.text + fresh };
-}
-
-function finished(message: Message, frame: Logged<"answer.done">): Message | null {
-  const text = frame.reason === "withdrawn" ? "" : message.text;
-  if (text.length !== frame.length || crc32(text) !== frame.crc32) return null;
-  return {
-    ...message,
-    text,
-    done: true,
-    reason: frame.reason,
-    ...(frame.sources === undefined ? {} : { sources: frame.sources }),
-  };
-}
-
 /** What showed that an answer was still to come is over once it moves. */
 function quiet(before: Conversation, after: Conversation | null): Conversation | null {
   if (after === null || (before.queue === null && before.activity === null)) return after;
@@ -257,14 +198,6 @@ function quiet(before: Conversation, after: Conversation | null): Conversation |
 
 function nameOf(agent: string | { readonly name?: string } | null | undefined): string | null {
   return typeof agent === "string" ? agent : (agent?.name ?? null);
-}
-
-function received(message: WireMessage): Message {
-  return { ...message, r: message.r ?? 0, done: message.done ?? true };
-}
-
-function find(messages: readonly Message[], m: number): Message | undefined {
-  return messages.findLast((message) => message.m === m);
 }
 
 /** `change` on message `m`. Null where it returns null, or where there is no `m` and it matters. */
@@ -280,25 +213,4 @@ function edit(
   const after = change(before);
   if (after === null) return null;
   return after === before ? state : { ...state, messages: replaced(state.messages, index, after) };
-}
-
-function replaced(messages: readonly Message[], index: number, message: Message): readonly Message[] {
-  const copy = messages.slice();
-  copy[index] = message;
-  return copy;
-}
-
-function put(messages: readonly Message[], message: Message): readonly Message[] {
-  const index = messages.findLastIndex((other) => other.m <= message.m);
-  if (messages[index]?.m === message.m) return replaced(messages, index, message);
-  return [...messages.slice(0, index + 1), message, ...messages.slice(index + 1)];
-}
-
-/** `before` and what is known already, ascending; where both have an `m`, what is known stays. */
-function older(known: readonly Message[], before: readonly WireMessage[]): readonly Message[] {
-  return before
-    .map(received)
-    .filter((message) => find(known, message.m) === undefined)
-    .concat(known)
-    .sort((one, other) => one.m - other.m);
 }

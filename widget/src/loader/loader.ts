@@ -105,7 +105,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
     const color = /^#[\da-f]{6}$/i.test(look.color!) ? look.color! : "#2f5bea";
     const [r, g, b] = color.match(/\w\w/g)!.map((part) => (parseInt(part, 16) / 255) ** 2.2);
     // Black or white upon it, whichever contrasts more.
-    const on = 0.21 * r! + 0.72 * g! + 0.07 * b! > 0.18 ? "#0c0e12" : "#fff";
+    const on = 0.21 * r! + 0.72 * g! + 0.07 * b! > 0.18 ? "#000" : "#fff";
     const label = look.label || (LABELS[locale().slice(0, 2)] ?? "Chat");
     // A phone's screen belongs to the panel; what its keyboard leaves, only the top page knows.
     const full = opened && narrow.matches;

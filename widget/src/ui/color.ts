@@ -24,9 +24,9 @@ export function contrast(one: Rgb, other: Rgb): number {
 }
 
 const WHITE: Rgb = [255, 255, 255];
-const BLACK: Rgb = [12, 14, 18];
+const BLACK: Rgb = [0, 0, 0];
 
-/** The better of white and near-black for text on `color`: one of them always reaches 4.5. */
+/** The better of white and black for text on `color`: one of them always reaches 4.5. */
 export function textOn(color: Rgb): Rgb {
   return contrast(color, WHITE) >= 4.5 || contrast(color, WHITE) >= contrast(color, BLACK) ? WHITE : BLACK;
 }

@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { Entry } from "../core/outbox.ts";
-import type { Message } from "../core/state.ts";
+import type { Message } from "../core/message.ts";
 import type { Source } from "../core/wire.ts";
 import { directionOf } from "./direction.ts";
 import { Icon } from "./icons.tsx";

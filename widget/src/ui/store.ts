@@ -8,11 +8,12 @@ import { computed, signal } from "@preact/signals";
 
 import type { Environment, Listener } from "../core/client.ts";
 import { Client } from "../core/client.ts";
-import type { State } from "../core/connection.ts";
 import type { Texts } from "../core/locale.ts";
 import { direction, translator } from "../core/locale.ts";
+import type { State } from "../core/machine.ts";
 import type { Entry } from "../core/outbox.ts";
-import type { Conversation, Message } from "../core/state.ts";
+import type { Message } from "../core/message.ts";
+import type { Conversation } from "../core/state.ts";
 import { EMPTY, openAnswer } from "../core/state.ts";
 import type { ErrorFrame, ServerFrame } from "../core/wire.ts";
 import { Announcer } from "./announcer.ts";
@@ -31,8 +32,8 @@ export type HostEvent =
 
 const FLUSH_MS = 50;
 const READ_MS = 1_000;
-/** An old server may not know a courtesy of ours; the customer need not hear of it. */
-const UNTOLD = new Set(["unknown_command"]);
+/** What the shop or we asked for, not the customer: the shop hears of it, by its event. */
+const UNTOLD = new Set(["unknown_command", "identify_unavailable"]);
 
 export class Store {
   readonly place;
@@ -164,7 +165,7 @@ export class Store {
 
   #voice(conversation: Conversation, frame: ServerFrame): void {
     const t = this.t.peek();
-    if (frame.type === "answer.started" && this.#told === 0) this.#announcer.note(t("announce_start"));
+    if (frame.type === "answer.started" && frame.attempt === 1) this.#announcer.note(t("announce_start"));
     else if (frame.type === "answer.rewound") this.#told = Math.min(this.#told, frame.at);
     else if (frame.type === "snapshot") this.#told = openAnswer(conversation)?.text.length ?? 0;
     else if (frame.type === "answer.done") {

@@ -1,6 +1,6 @@
 /** The node that shows one message's text. It belongs to nobody else: Preact never looks inside. */
 
-import type { Message } from "../core/state.ts";
+import type { Message } from "../core/message.ts";
 import { directionOf } from "./direction.ts";
 import { MarkdownStream } from "./markdown.ts";
 

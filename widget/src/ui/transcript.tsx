@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import type { Message } from "../core/state.ts";
+import type { Message } from "../core/message.ts";
 import { openAnswer } from "../core/state.ts";
 import { Icon } from "./icons.tsx";
 import { AiBadge, EntryRow, MessageRow } from "./messages.tsx";
