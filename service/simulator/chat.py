@@ -29,6 +29,7 @@ from service.simulator.state import Simulation
 from service.simulator.stats import Record, visible_headers
 from service.simulator.work import Work, working
 
+LARGE_PROMPT = 8192  # model tokens; reading more facts would hold up the other streams
 _JSON = "application/json; charset=UTF-8"
 
 
@@ -123,7 +124,10 @@ class _Exchange:
             if fault.kind == "hang":
                 await silence(fault.number("for"))
         start = asyncio.get_running_loop().time()
-        reply = shaped(self._reply(), faults)
+        if sum(request.prompt_tokens) > LARGE_PROMPT:
+            reply = shaped(await asyncio.to_thread(self._reply), faults)
+        else:
+            reply = shaped(self._reply(), faults)
         cached = simulation.cache.cached_tokens(admission.account, request)
         identity = simulation.identity(number)
         spoken = plans.answer(reply, request, identity, cached)

@@ -104,9 +104,9 @@ class Tier:
         """The end of work of one request of `line`."""
         if line.concurrency <= 0:
             raise RuntimeError(f"nothing is in flight for {line.account} on {line.model}")
+        second = self.second(now)  # first: the seconds before this one had the old count
         line.concurrency -= 1
         self.concurrency -= 1
-        second = self.second(now)
         second.ends += 1
         second.concurrency = self.concurrency
 

@@ -20,8 +20,13 @@ def simulator(running: Simulator) -> Simulator:
     return running
 
 
-@pytest.fixture
-def api(simulator: Simulator) -> Iterator[Api]:
-    api = Api(simulator.base)
+@pytest.fixture(scope="session")
+def connected(running: Simulator) -> Iterator[Api]:
+    api = Api(running.base)
     yield api
     api.close()
+
+
+@pytest.fixture
+def api(simulator: Simulator, connected: Api) -> Api:
+    return connected

@@ -31,13 +31,16 @@ def signed(secret: str = SECRET, account: str = ACCOUNT, lasts_ms: int = 60_000)
 def ask(base: str, authorization: str | None) -> httpx.Response:
     headers = {} if authorization is None else {"Authorization": authorization}
     url = f"{base}/api/paas/v4/chat/completions"
-    return httpx.post(url, json=question("hello"), headers=headers)
+    return httpx.post(url, json=question("hello"), headers=headers, verify=False)
 
 
 @pytest.fixture(scope="module")
 def keyed() -> Iterator[str]:
     """A simulator that accepts one key only."""
-    program = Program("-m", "service.simulator", "--port", "0", "--key", f"{ACCOUNT}.{SECRET}")
+    program = Program(
+        "-m", "service.simulator", "--port", "0", "--key", f"{ACCOUNT}.{SECRET}",
+        "--first-token-ms", "0", "--tokens-per-second", "0",
+    )  # fmt: skip
     yield program.said(r"listening on (http://\S+)")
     program.stop()
 

@@ -57,7 +57,9 @@ def test_an_error_has_its_status_and_literal_body(api: Api, code: str, stream: b
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json; charset=UTF-8"
     expected = {"error": {"code": code, "message": message}}
-    assert response.content == json.dumps(expected, ensure_ascii=False, separators=(",", ":")).encode()
+    assert (
+        response.content == json.dumps(expected, ensure_ascii=False, separators=(",", ":")).encode()
+    )
 
 
 def test_unsafe_content_names_the_filter_beside_the_error(api: Api) -> None:

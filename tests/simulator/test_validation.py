@@ -124,7 +124,11 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("no knowledge", {"tools": [{"type": "retrieval", "retrieval": {}}]}, "1213", "knowledge_id"),
     (
         "template",
-        {"tools": [{"type": "retrieval", "retrieval": {"knowledge_id": "1", "prompt_template": ""}}]},
+        {
+            "tools": [
+                {"type": "retrieval", "retrieval": {"knowledge_id": "1", "prompt_template": ""}}
+            ]
+        },
         "1214",
         "prompt_template",
     ),

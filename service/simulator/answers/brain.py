@@ -18,6 +18,7 @@ from service.simulator.tools import web_search_of
 from service.simulator.validation import ChatRequest
 
 MAX_HISTORY = 24  # of the customer's messages that follow-ups are resolved over
+MAX_QUESTION = 2000  # characters of a message that are understood; the rest is only counted
 _SEAM = 20  # characters of a text to go on from that are looked for in the answer
 
 
@@ -25,7 +26,11 @@ def compose(request: ChatRequest, seed: int) -> Reply:
     """The reply to a request; the same for the same request and seed."""
     messages, continued = _without_continued(request.messages)
     facts = _facts(messages)
-    texts = [unmarked(str(message["content"])) for message in messages if message["role"] == "user"]
+    texts = [
+        unmarked(str(message["content"]))[:MAX_QUESTION]
+        for message in messages
+        if message["role"] == "user"
+    ]
     questions = fold_conversation(texts[-MAX_HISTORY:], facts.reply_language)
     if not questions:  # tool results only
         questions = fold_conversation([""], facts.reply_language)
