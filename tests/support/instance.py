@@ -9,6 +9,7 @@ Every process is started by this module and ended by it; every port is free and 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -179,6 +180,44 @@ class Instance:
         )  # fmt: skip
         found = json.loads(listed.stdout) if listed.returncode == 0 else []
         return [worker for worker in found if worker["ready"]]
+
+
+class Demo:
+    """`parley demo` as people type it: its own Valkey, simulator, two workers and the sample shop.
+
+    ``url`` is Parley's own origin, ``shop`` the same shop under a foreign one.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        self._folder = tempfile.mkdtemp(prefix="parley-test-demo-")
+        self._settings = {"PORT": "0", "PARLEY_DATA": self._folder, **settings}
+
+    def __enter__(self) -> "Demo":
+        self.program = Program("-m", "service", "demo", settings=self._settings)
+        self.program.said(r"(up in [\d.]+ s)")
+        self.url = self.program.said(r"Shop +(http://127\.0\.0\.1:\d+)/")
+        self.shop = self.program.said(r"(http://shop\.localhost:\d+)/")
+        self._simulator = self.program.said(r"simulator at (http://[^/\s]+)")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            print(self.program.tail())
+        self.program.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def control(self, **wanted: Any) -> Any:
+        """Switch the simulator's faults, scripts, tier or pace."""
+        return fetch(f"{self._simulator}/_control", wanted)
+
+    def requests(self) -> Any:
+        """The newest request bodies that the simulator received, oldest first."""
+        return fetch(f"{self._simulator}/_requests")
 
 
 def fetch(url: str, body: Any = None) -> Any:
