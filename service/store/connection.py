@@ -25,7 +25,14 @@ from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import Connection, parse_url
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from service.core.errors import StoreUnavailable, StoreUnsuitable
 from service.store.functions import Function
@@ -115,12 +122,9 @@ class Commands:
             return await self.send("FCALL", function.name, len(keys), *keys, *args)
         except ResponseError as error:
             if "not found" not in str(error).lower():
-                raise _translated(error) from error
+                raise
         await self.load(function)
-        try:
-            return await self.send("FCALL", function.name, len(keys), *keys, *args)
-        except ResponseError as error:
-            raise _translated(error) from error
+        return await self.send("FCALL", function.name, len(keys), *keys, *args)
 
     async def load(self, function: Function) -> None:
         """Load the function's library; one that is there already is left as it is."""
@@ -128,7 +132,7 @@ class Commands:
             await self.send("FUNCTION", "LOAD", function.library.source)
         except ResponseError as error:
             if "already exists" not in str(error):
-                raise _translated(error) from error
+                raise
 
     # -- the background -----------------------------------------------------------------
 
@@ -139,8 +143,10 @@ class Commands:
         while True:
             connection = make_connection(self._url, name=self._name)
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]
-                self.run_id = await _check_server(connection)
+                async with asyncio.timeout(CONNECT_S):  # the handshake has no timeout of its own
+                    await connection.connect()  # type: ignore[no-untyped-call]
+                    self.run_id = await _check_server(connection)
+                self._unsuitable = None
                 attempt = 0
                 self._up.set()
                 await self._serve(connection)
@@ -195,7 +201,7 @@ class Commands:
             if future.done():
                 continue
             if isinstance(reply, ResponseError):
-                future.set_exception(reply)
+                future.set_exception(_translated(reply))
             else:
                 future.set_result(reply)
 
@@ -219,9 +225,7 @@ class Commands:
 async def _check_server(connection: Connection) -> str:
     """The server's run id. Raises StoreUnsuitable for one that would lose or forget keys."""
     await connection.send_command("INFO")
-    reply = await connection.read_response(disable_decoding=True, timeout=REPLY_S)
-    if not isinstance(reply, bytes):
-        raise StoreUnavailable("no reply to INFO")
+    reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
     fields = dict(re.findall(r"^(\w+):([^\r\n]*)", reply.decode("utf-8", "replace"), re.MULTILINE))
     if fields.get("loading") == "1":
         raise StoreUnavailable("Redis is loading its data")
@@ -238,8 +242,15 @@ async def _check_server(connection: Connection) -> str:
     return str(fields.get("run_id", ""))
 
 
+# redis-py makes classes of their own of some refusals, and takes the code from the text of those.
+_AWAY = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+_AWAY_CODES = ("OOM", "READONLY", "BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE")
+
+
 def _translated(error: ResponseError) -> Exception:
-    text = str(error)
-    if text.startswith(("OOM", "LOADING", "READONLY", "MASTERDOWN", "BUSY", "MISCONF")):
-        return StoreUnavailable(text)
-    return error
+    """The server's refusal; StoreUnavailable for one that says nothing about the command."""
+    if not isinstance(error, _AWAY) and not str(error).startswith(_AWAY_CODES):
+        return error
+    away = StoreUnavailable(str(error))
+    away.__cause__ = error
+    return away
