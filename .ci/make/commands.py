@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -53,7 +54,10 @@ def ran(*command: str | os.PathLike[str]) -> str:
 
 
 def counted(said: str) -> str:
-    """A check's own last line, where it is a summary."""
+    """A check's own summary: node's count of passed tests, or the last line."""
+    passed = re.search(r"^\S* ?pass (\d+)$", said, re.MULTILINE)
+    if passed:
+        return f"{passed[1]} passed"
     last = said.strip().splitlines()[-1] if said.strip() else ""
     return "" if last.startswith(">") else last
 

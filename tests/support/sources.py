@@ -1,6 +1,7 @@
 """The tree as text: what the tests about layers, sizes and documents read."""
 
 import ast
+import gc
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -14,7 +15,16 @@ WIDGET = ROOT / "widget"
 
 @cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(read(path), filename=str(path))
+    text = read(path)
+    # Before Python 3.11.5 a garbage collection in mid-parse may fail it: what dies there may format
+    # a traceback, and that parses, too (python/cpython#106905).
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text, filename=str(path))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @cache
