@@ -48,6 +48,8 @@ class Context:
             for message in reversed([orjson.loads(raw) for raw in batch]):
                 if "replaces" in message:
                     dropped.add(message["replaces"])
+                if message.get("reason") == "withdrawn":
+                    dropped.update(message["answers"])  # what led to it is not asked again
                 if message["m"] in dropped or not _fed_back(message):
                     continue
                 said.append(message)

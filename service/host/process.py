@@ -11,6 +11,7 @@ from service.edge.context import State
 from service.host.channel import Channel, Message
 from service.host.folder import Traces
 from service.host.plan import Plan, python
+from service.host.tallies import VARIABLE, forget_gauges
 
 SILENT_S = 5.0  # as long as a permit session's lease: no stopped worker outlives its permits
 START_S = 30.0  # imports on a busy machine, before the first beat
@@ -34,6 +35,7 @@ class WorkerProcess:
         self._changed = changed
         self._heard = False
         self._silent_s = 0.0
+        self._tallies: str | None = None
         self._channel: Channel
         self._process: asyncio.subprocess.Process
 
@@ -66,6 +68,7 @@ class WorkerProcess:
             if trace is not None:
                 os.close(trace)  # from now on the worker alone holds the lock
         self._channel = Channel(ours, self._said, lambda: None)
+        self._tallies = plan.environ.get(VARIABLE)
         return self
 
     @property
@@ -113,3 +116,4 @@ class WorkerProcess:
         """Wait until the process is gone, its sockets with it, and everything it said was heard."""
         await self._process.wait()
         self._channel.finish()
+        forget_gauges(self._tallies, self.pid)

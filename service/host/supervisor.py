@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import structlog
 
@@ -24,6 +25,7 @@ from service.host.plan import Plan
 from service.host.port import Port
 from service.host.process import WorkerProcess
 from service.host.slot import Slot, WorkersDie, first_outcomes
+from service.host.tallies import tallies
 from service.store.connection import Commands, make_connection
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -78,6 +80,8 @@ class Supervisor:
     async def run(self) -> int:
         """Until a signal; the command's exit status. Raises SettingError where it cannot start."""
         self._listen_to_signals()
+        environ = self._connections.enter_context(tallies(self.plan.settings.data))
+        self.plan = replace(self.plan, environ={**self.plan.environ, **environ})
         work = asyncio.create_task(self._work(), name="supervisor")
         stop = asyncio.create_task(self._stop.wait())
         try:

@@ -14,7 +14,7 @@ leases and the channel share one slot of a Redis Cluster, and one function may t
 | `parley:{pNN}:leases` | sorted set | 30 days after the last turn | the conversation functions |
 | `parley:token:<sha256>` | string | the session's idle days | sessions |
 | `parley:handle:<sha256>` | string | the session's idle days | sessions |
-| `parley:worker:<session>` | string | 3 seconds | the worker |
+| `parley:worker:<session>` | string | 3 seconds | the supervisor |
 """
 
 from typing import NamedTuple
@@ -78,7 +78,7 @@ def handle(digest: str) -> str:
 
 
 def worker_card(session: str) -> str:
-    """What `parley workers` lists, renewed each second by the worker itself."""
+    """What `parley workers` lists, renewed each second by its supervisor."""
     return f"parley:worker:{session}"
 
 
