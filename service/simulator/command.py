@@ -60,8 +60,8 @@ from service.simulator.options import TIERS, OptionError, SimulatorOptions, chan
 def simulate(**given: Any) -> None:
     """Answer as the model's API does, from a process of its own.
 
-    No key and no network: concurrency tier, errors, streams and usage as the real endpoint has them,
-    answers from the shop's facts in the prompt. Faults: GET and POST /_control, counts: /stats.
+    No key and no network: concurrency tier, errors, streams and usage as the real endpoint has
+    them, answers from the shop's facts in the prompt. Faults: POST /_control, counts: /stats.
     """
     from service.simulator.serve import ServeError, run
 

@@ -1,8 +1,9 @@
 """The test's side: statistics, received requests, switches. No part of the model's API.
 
-`GET /stats` (also `/_stats`) shows counts. `GET /_requests?last=N` shows what the model received, and
-`GET`/`POST /_control` the switches; these two answer only the machine itself, since they show and
-change what a customer sees, and refuse what a web page could send (any `Origin`, a foreign `Host`).
+`GET /stats` (also `/_stats`) shows counts. `GET /_requests?last=N` shows what the model received,
+and `GET`/`POST /_control` the switches; these two answer only the machine itself, since they show
+and change what a customer sees, and refuse what a web page could send (any `Origin`, a foreign
+`Host`).
 """
 
 from __future__ import annotations

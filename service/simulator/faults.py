@@ -3,7 +3,7 @@
 A fault is written `kind name=value …`, several are joined by `;`. It comes
 
 * with one request, in the header `X-Simulate: stall after=5`,
-* with one request, in the newest message: `[[simulate:stall after=5]]` (so a browser can ask for it),
+* with one request, in the newest message: `[[simulate:stall after=5]]` (a browser can ask so),
 * for coming requests, through the control endpoint, where `times` (1; -1 is "until reset"), `skip`,
   `match` (a part of the newest message), `model` and `probability` say for which.
 
@@ -157,7 +157,8 @@ class FaultBook:
     def take(self, stage: Stage, *, text: str, model: str) -> list[Fault]:
         """The faults that strike this request at this stage, now spent once.
 
-        `text` is the newest message with its markers. One fault refuses a request; during work several act together.
+        `text` is the newest message with its markers. One fault refuses a request; during work
+        several act together.
         """
         struck = []
         for standing in self._standing:

@@ -29,7 +29,7 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorOptions:
-    """All switches. Fields named in `CHANGEABLE` can also be changed through the control endpoint."""
+    """All switches. Those named in `CHANGEABLE` can be changed through the control endpoint."""
 
     host: str = "127.0.0.1"
     port: int = 8089  # 0: a free one

@@ -55,7 +55,7 @@ class Simulation:
         faults: list[Standing] | None = None,
         scripts: list[Script] | None = None,
     ) -> None:
-        """Take new options and, where given, other faults and scripts instead of the present ones."""
+        """Take new options and, where given, other faults and scripts in the place of these."""
         self.options = options
         self.stats.keep = options.keep_requests
         if faults is not None:

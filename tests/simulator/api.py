@@ -16,10 +16,10 @@ FACTS = """You are the assistant of Fjell & Fjord. Answer from the facts only.
 
 # Facts about the shop
 ## Shipping and delivery
-We ship from Oslo. Delivery within Norway takes 1–3 working days and costs 59 NOK. To Germany and the \
-rest of the EU it takes 4–7 working days and costs 12 EUR. To Switzerland it takes 5–8 working days \
-and costs 18 EUR; customs duties may be added. Orders over 150 EUR ship free within Europe. Other \
-countries: 25 EUR, 8–14 working days.
+We ship from Oslo. Delivery within Norway takes 1–3 working days and costs 59 NOK. To Germany \
+and the rest of the EU it takes 4–7 working days and costs 12 EUR. To Switzerland it takes 5–8 \
+working days and costs 18 EUR; customs duties may be added. Orders over 150 EUR ship free within \
+Europe. Other countries: 25 EUR, 8–14 working days.
 ## Returns and refunds
 You can return any unused item within 30 days. Send it back with the label in the parcel. The \
 refund reaches your account within 5 working days after we receive the item.

@@ -134,7 +134,10 @@ def test_leaving_twice_is_an_error() -> None:
         tier.leave(line, now=1)
 
 
-@pytest.mark.parametrize(("value", "number"), [("V0", 50), ("v1", 100), ("V2", 300), ("V3", 500), (7, 7), ("12", 12)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("V0", 50), ("v1", 100), ("V2", 300), ("V3", 500), (7, 7), ("12", 12)],
+)
 def test_tiers_have_names_and_numbers(value: object, number: int) -> None:
     assert parse_tier(value) == number
 

@@ -123,7 +123,7 @@ def _spoken(questions: Sequence[Question], facts: Facts, seed: int) -> tuple[str
     all_findings: list[Finding] = []
     for question in asked:
         findings = find(question, facts)
-        if not findings and "contact" in question.topics and facts.contact:
+        if facts.contact and _asks_for_contact(question, findings):
             part = wording.contact(language(question.language), facts)
         else:
             part = wording.answer(question, findings, facts, seed)
@@ -131,6 +131,12 @@ def _spoken(questions: Sequence[Question], facts: Facts, seed: int) -> tuple[str
             parts.append(part)
         all_findings += findings
     return "\n\n".join(parts), all_findings
+
+
+def _asks_for_contact(question: Question, findings: Sequence[Finding]) -> bool:
+    """Whether the prompt's own line on the contact answers best: no passage is about it."""
+    told = any("contact" in finding.passage.title_topics for finding in findings)
+    return question.own_topics == {"contact"} and not told
 
 
 def _as_json(text: str, question: Question, findings: Sequence[Finding]) -> str:

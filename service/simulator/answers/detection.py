@@ -32,6 +32,8 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
         ),
     ),
 )
+# Japanese writes these in kana, if at all.
+_CHINESE_ONLY = re.compile("[的了吗呢们这那么您你我是]")
 _CJK_WEIGHT = 3  # one such character says as much as three letters
 _WORD = re.compile(r"\w+")
 
@@ -118,6 +120,8 @@ def detect(text: str, priors: Sequence[str | None] = ()) -> str:
         return known[0] if known else FALLBACK
     if len(codes) == 1:
         return codes[0]
+    if codes == ("zh", "ja"):  # Chinese characters alone
+        return "ja" if known[:1] == ["ja"] and not _CHINESE_ONLY.search(text) else "zh"
     votes = _votes(text, codes)
     for code, prior in zip(known, (EARLIER_PRIOR, PROMPT_PRIOR), strict=False):
         if code in codes:

@@ -1,7 +1,7 @@
 """Text made comparable: case, accents, vowel signs and letter variants folded away.
 
-`fold` keeps what tells words apart in its own script (Japanese voicing marks, Hangul) and drops what
-people leave out when they type in a hurry (accents, Vietnamese tones, Arabic vowel signs).
+`fold` keeps what tells words apart in its own script (Japanese voicing marks, Hangul) and drops
+what people leave out when they type in a hurry (accents, Vietnamese tones, Arabic vowel signs).
 """
 
 from __future__ import annotations

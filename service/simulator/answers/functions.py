@@ -76,7 +76,7 @@ def _value(name: str, schema: Mapping[str, Any], question: Question, text: str) 
     kind, lowered = schema.get("type", "string"), name.lower()
     allowed = schema.get("enum")
     if isinstance(allowed, list):
-        return next((item for item in allowed if str(item).lower() in text.lower()), None)
+        return next((item for item in allowed if _stands_in(str(item), text)), None)
     if kind in ("integer", "number"):
         match = _COUNT.search(text)
         return int(match.group()) if match else None
@@ -96,6 +96,10 @@ def _value(name: str, schema: Mapping[str, Any], question: Question, text: str) 
     if any(word in lowered for word in _ORDER_WORDS):
         return _order_number(text)
     return None
+
+
+def _stands_in(word: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) is not None
 
 
 def is_order_number(name: str) -> bool:

@@ -69,6 +69,8 @@ def read(text: str, priors: Sequence[str | None]) -> Question:
         more_places, more_colours = english.named(text)
         places += [place for place in more_places if place not in places]
         colours += [colour for colour in more_colours if colour not in colours]
+    if colours:
+        topics |= {"colour"}
     found = grams(text, own.ignored)
     kind = _kind(text, own, bool(topics or places or colours))
     return Question(

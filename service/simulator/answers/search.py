@@ -7,7 +7,7 @@ groups decide where no topic is known (a product's name) and between passages of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.simulator.answers.facts import Facts, Passage, Sentence
 from service.simulator.answers.places import Closeness, closeness
@@ -98,7 +98,17 @@ def find(question: Question, facts: Facts) -> list[Finding]:
         if missing & passage.title_topics and score >= MORE_PASSAGES * best:
             chosen.append((score, passage))
             break
-    return [_finding(question, passage, score, facts) for score, passage in chosen]
+    return [
+        _finding(_part(question, passage, [other for _, other in chosen]), passage, score, facts)
+        for score, passage in chosen
+    ]
+
+
+def _part(question: Question, passage: Passage, all_chosen: list[Passage]) -> Question:
+    """What of a double question this passage is to answer."""
+    others = [other.title_topics for other in all_chosen if other is not passage]
+    elsewhere = frozenset[str]().union(*others) - passage.title_topics
+    return replace(question, topics=question.topics - elsewhere)
 
 
 def _finding(question: Question, passage: Passage, score: float, facts: Facts) -> Finding:
