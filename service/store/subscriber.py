@@ -1,8 +1,9 @@
 """One subscriber connection per worker, for the conversations that somebody here follows.
 
 A published message is only a hint that the log grew: it may be lost, late or repeated. So nothing
-here tries to be reliable. After every new connection ``missed`` is called, and whoever follows
-conversations looks into their logs.
+here tries to be reliable. After every new connection, once everything is followed again, ``missed``
+is called, and whoever follows conversations looks into their logs. A connection that was cut
+without a goodbye looks like one on which nobody speaks: a silent one is asked for a sign of life.
 """
 
 import asyncio
@@ -10,13 +11,17 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+import structlog
 from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
 from service.core.errors import StoreUnavailable
-from service.store.connection import PAUSES_S, make_connection
+from service.store.connection import CONNECT_S, PAUSES_S, make_connection
 
 SUBSCRIBED_S = 5.0  # a server that confirms no subscription for so long is away
+SILENT_S = 5.0  # then it is asked for a sign of life; silent for as long again, it is away
+
+log = structlog.get_logger("parley.subscriber")
 
 
 class Subscriber:
@@ -28,6 +33,8 @@ class Subscriber:
         self._missed = missed
         self._followed: dict[str, Callable[[bytes], None]] = {}
         self._pending: dict[str, asyncio.Future[None]] = {}
+        self._resuming: set[str] = set()  # followed before, not yet on this connection
+        self._heard = 0  # replies on this connection
         self._connection: Connection | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -67,6 +74,7 @@ class Subscriber:
         """Follow ``channel`` no more."""
         self._followed.pop(channel, None)
         self._pending.pop(channel, None)
+        self._resumed(channel)
         if self._connection is not None:
             with suppress(StoreUnavailable):
                 await self._send("SUNSUBSCRIBE", channel)
@@ -85,18 +93,17 @@ class Subscriber:
         while True:
             connection = make_connection(self._url, name=self._name)
             try:
-                await connection.connect()  # type: ignore[no-untyped-call]
+                async with asyncio.timeout(CONNECT_S):  # the handshake has no timeout of its own
+                    await connection.connect()  # type: ignore[no-untyped-call]
                 self._connection = connection
                 attempt = 0
-                for channel in list(self._followed):
-                    self._pending[channel] = self._loop.create_future()
-                    await connection.send_command("SSUBSCRIBE", channel, check_health=False)
-                self._missed()
-                await self._read(connection)
-            except (RedisError, OSError, TimeoutError):
+                await self._follow_again(connection)
+                await self._serve(connection)
+            except (RedisError, OSError, TimeoutError, StoreUnavailable):
                 pass
             finally:
                 self._connection = None
+                self._resuming.clear()
                 for future in self._pending.values():
                     if not future.done():
                         future.set_exception(StoreUnavailable("the connection to Redis broke"))
@@ -107,17 +114,66 @@ class Subscriber:
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
             attempt += 1
 
+    async def _follow_again(self, connection: Connection) -> None:
+        self._resuming = set(self._followed)
+        for channel in list(self._followed):
+            if channel in self._followed and channel not in self._pending:
+                self._pending[channel] = self._loop.create_future()
+                await connection.send_command("SSUBSCRIBE", channel, check_health=False)
+        if not self._followed:
+            self._missed()
+
+    def _resumed(self, channel: str) -> None:
+        if channel in self._resuming:
+            self._resuming.discard(channel)
+            if not self._resuming:
+                self._missed()
+
+    async def _serve(self, connection: Connection) -> None:
+        tasks = [
+            asyncio.create_task(self._read(connection)),
+            asyncio.create_task(self._watch(connection)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self, connection: Connection) -> None:
+        while True:
+            heard = self._heard
+            await asyncio.sleep(SILENT_S)
+            if self._heard == heard:
+                await connection.send_command("PING", check_health=False)
+                await asyncio.sleep(SILENT_S)
+                if self._heard == heard:
+                    raise StoreUnavailable("Redis does not answer")
+
     async def _read(self, connection: Connection) -> None:
         while True:
-            kind, channel, rest = await connection.read_response(
-                disable_decoding=True, timeout=math.inf
-            )
+            reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
+            self._heard += 1
+            if not isinstance(reply, list) or len(reply) != 3:
+                continue  # the sign of life
+            kind, channel, rest = reply
             name = channel.decode() if channel is not None else ""
             if kind == b"smessage":
-                receive = self._followed.get(name)
-                if receive is not None:
-                    receive(rest)
+                self._hand_on(name, rest)
             elif kind == b"ssubscribe":
                 confirmed = self._pending.get(name)
                 if confirmed is not None and not confirmed.done():
                     confirmed.set_result(None)
+                self._resumed(name)
+
+    def _hand_on(self, channel: str, message: bytes) -> None:
+        receive = self._followed.get(channel)
+        if receive is None:
+            return
+        try:
+            receive(message)
+        except Exception:  # one receiver's mistake must not deafen the worker
+            log.exception("hint", channel=channel)
