@@ -51,13 +51,16 @@ def asked(session: str) -> bytes:
 def parse(message: bytes) -> Hint | None:
     """None for what a newer version may say."""
     head, _, rest = message.partition(b"\n")
-    match head.decode().split(" "):
-        case ["L", session, epoch, first]:
-            return Logged(session, epoch, int(first), tuple(rest.split(b"\n")))
-        case ["E", session]:
-            return Shown(session, rest)
-        case ["S", session]:
-            return Stopped(session, int(rest))
-        case ["A", session]:
-            return Asked(session)
+    try:
+        match head.decode().split(" "):
+            case ["L", session, epoch, first]:
+                return Logged(session, epoch, int(first), tuple(rest.split(b"\n")))
+            case ["E", session]:
+                return Shown(session, rest)
+            case ["S", session]:
+                return Stopped(session, int(rest))
+            case ["A", session]:
+                return Asked(session)
+    except ValueError:
+        return None
     return None
