@@ -22,7 +22,7 @@ export type Rating = 1 | -1 | 0;
 
 export interface Source {
   readonly title?: string;
-  readonly url?: string;
+  readonly link?: string;
 }
 
 /** A message as `message.created` and `snapshot` carry it. Lengths are UTF-16 units, times ms. */

@@ -140,9 +140,9 @@ function useTranslation(store: Store, message: Message) {
 }
 
 function Sources({ store, sources }: { store: Store; sources: readonly Source[] }) {
-  const links = sources.flatMap(({ title, url }) => {
-    const href = safeHref(url ?? "");
-    const label = title ?? url;
+  const links = sources.flatMap(({ title, link }) => {
+    const href = safeHref(link ?? "");
+    const label = title ?? link;
     return label === undefined ? [] : [{ href, label }];
   });
   if (links.length === 0) return null;

@@ -14,7 +14,7 @@ const RETRYABLE = new Set(["failed", "stopped", "length"]);
 
 export function Transcript({ store }: { store: Store }) {
   const t = store.t.value;
-  const { messages, more, status, queue } = store.view.value;
+  const { messages, more, status, queue, agent } = store.view.value;
   const entries = store.unlogged.value;
   const scroll = useScroll(store, messages[0]?.m, messages.length + entries.length);
   const replaced = new Set(messages.map(({ replaces }) => replaces));
@@ -50,8 +50,9 @@ export function Transcript({ store }: { store: Store }) {
           </ol>
           {!open && queue !== null && <p class="state">{queueText(t, queue)}</p>}
           {status === "waiting" && <p class="state">{t("status_waiting")}</p>}
+          {status === "assigned" && <p class="state">{t("status_assigned", { name: agent ?? t("agent") })}</p>}
           {status === "resolved" && <p class="state">{t("status_resolved")}</p>}
-          {typing && <p class="state">{t("typing", { name: store.view.value.agent ?? t("agent") })}</p>}
+          {typing && <p class="state">{t("typing", { name: agent ?? t("agent") })}</p>}
         </div>
       </div>
       {scroll.behind && (
