@@ -349,3 +349,14 @@ async def test_heartbeats_come_while_an_answer_runs(instance, simulator):
         await client.got("heartbeat", within=4)
         await client.say({"type": "answer.stop", "m": 2})
         await client.got("answer.done")
+
+
+async def test_nothing_that_people_write_and_no_token_stands_in_a_log(instance, simulator):
+    async with customer(instance.url) as client:
+        await client.ask("Canary-4711 asks: do you ship to Norway?")
+        await client.say({"type": "message.send", "id": "canary-id", "text": "Canary-4712" * 300})
+        await client.got("error")
+    log = instance.program.log.read_text("utf-8", "replace")
+    assert "answer" in log, "there is something logged at all"
+    for secret in ("Canary", client.session["token"], client.session["resume"], "5 days"):
+        assert secret not in log

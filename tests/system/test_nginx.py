@@ -1,8 +1,7 @@
-"""deploy/nginx.conf as it is shipped, before two `parley serve` on one Valkey, none of them sticky."""
+"""deploy/nginx.conf as it is shipped, before two `parley serve` on one Valkey."""
 
 import asyncio
 import re
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -48,14 +47,15 @@ async def balanced(tmp_path, free_port):
     ):
         path = configuration(tmp_path, free_port, [one.host, two.host])
         words = [programs.nginx(), "-c", str(path), "-p", str(tmp_path), "-g", "daemon off;"]
-        process = subprocess.Popen(words, stderr=subprocess.PIPE)
+        process = await asyncio.create_subprocess_exec(*words)
         url = f"http://127.0.0.1:{free_port}"
         try:
             await eventually(lambda: answers(url), within=10.0)
             yield url, (one, two)
         finally:
             process.terminate()
-            process.communicate(timeout=STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
 
 
 async def answers(url: str) -> bool:
