@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from service.simulator.answers.detection import detect
 from service.simulator.answers.folding import grams
@@ -58,9 +59,10 @@ class Question:
     own_topics: frozenset[str] = frozenset()  # those that the message itself names
 
 
-def read(text: str, priors: Sequence[str | None]) -> Question:
+@lru_cache(maxsize=4096)
+def read(text: str, priors: tuple[str | None, ...]) -> Question:
     """The message by itself."""
-    code = detect(text, tuple(priors))
+    code = detect(text, priors)
     own, english = language(code), language("en")
     topics = own.topics(text)
     places, colours = own.named(text)

@@ -15,6 +15,7 @@ from service.simulator.answers.question import CARRIED_WEIGHT, PRODUCTS, Questio
 
 TITLE_TOPIC, TEXT_TOPIC = 2.4, 1.0
 TITLE_WORDS, TEXT_WORDS = 3.0, 3.0
+COVERAGE = 2.0  # for a passage that speaks of everything that is asked
 PRODUCT = 1.5  # a product asked for is more telling than an aspect of it
 GENERIC = {"time": 0.6, "price": 0.6, "order": 0.5, "international": 0.6, "europe": 0.5}
 SAME_LANGUAGE = 0.8
@@ -25,6 +26,7 @@ _FAR = Closeness.ELSEWHERE
 NAMED_COLOUR = 0.8
 COLOUR = 5.0
 SENTENCE_WORDS = 1.0
+OTHER_PRODUCT = 0.3  # left of the score of a sentence on another product than the one asked for
 CARRIED_TOPIC = 0.3  # of a topic from before, where the message names one of its own
 LEAST_WORDS = 0.42  # share of a question's words that must be found where no topic is
 MORE_PASSAGES = 0.45  # a second passage for another topic needs this share of the best's score
@@ -57,6 +59,12 @@ def _topic_weight(topic: str, facts: Facts) -> float:
     return weight * (PRODUCT if topic in PRODUCTS else 1.0)
 
 
+def _covered(question: Question, passage: Passage) -> float:
+    """The share of what the message itself asks that the passage speaks of."""
+    asked = question.own_topics - GENERIC.keys()
+    return len(asked & (passage.title_topics | passage.topics.keys())) / max(1, len(asked))
+
+
 def _score(question: Question, passage: Passage, facts: Facts) -> float:
     in_title = sum(_topic_weight(topic, facts) for topic in question.topics & passage.title_topics)
     in_text = sum(
@@ -69,6 +77,7 @@ def _score(question: Question, passage: Passage, facts: Facts) -> float:
     words += CARRIED_WEIGHT * TITLE_WORDS * _share(question.carried, passage.title_grams, weights)
     words += CARRIED_WEIGHT * TEXT_WORDS * _share(question.carried, passage.grams, weights)
     score = TITLE_TOPIC * in_title + TEXT_TOPIC * in_text + words
+    score += COVERAGE * _covered(question, passage)
     if not (in_title or in_text):
         asked = max(
             _share(question.grams, passage.grams, weights),
@@ -130,6 +139,9 @@ def _sentence_score(
     score = sum(topics.get(topic, 0.0) for topic in sentence.topics)
     if set(question.colours) & sentence.colours:
         score += COLOUR
+    products = sentence.topics & PRODUCTS
+    if products and question.topics & PRODUCTS and not products & question.topics:
+        score *= OTHER_PRODUCT
     if question.places:
         near = _nearness(question, sentence)
         if near is Closeness.ELSEWHERE or (near is Closeness.WORLD and named):
