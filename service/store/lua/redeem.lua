@@ -7,18 +7,22 @@
 -- the same one, and a reply may be lost. A later use means that somebody else holds a copy: then
 -- all handles of the conversation end, and its tokens with them.
 local GRACE_MS = 60000
-local HANDLES = 64  -- remembered a conversation
+local HANDLES = 256  -- remembered a conversation: more than anybody has tabs
+local NOT_RETIRED = 1e15  -- sorts behind every time
 
-local function forget_oldest(key)
+-- Beyond the bound the handles that have served their time go first, then the oldest; the one that
+-- is in use stays.
+local function forget_oldest(key, used)
   if redis.call('HLEN', key) <= HANDLES then
     return
   end
-  local oldest, born = nil, nil
+  local oldest, rank = nil, nil
   local flat = redis.call('HGETALL', key)
   for i = 1, #flat, 2 do
-    local time = tonumber(flat[i + 1]:match('^(%d+),'))
-    if not born or time < born then
-      oldest, born = flat[i], time
+    local born, retired = flat[i + 1]:match('^(%d+),%w*,(%d*)$')
+    local time = retired == '' and born + NOT_RETIRED or tonumber(retired)
+    if flat[i] ~= used and (not rank or time < rank) then
+      oldest, rank = flat[i], time
     end
   end
   redis.call('HDEL', key, oldest)
@@ -54,6 +58,6 @@ local function redeem(keys, args)
   end
   redis.call('HSET', names.handles, successor, now .. ',' .. used .. ',')
   redis.call('EXPIRE', names.handles, lives)
-  forget_oldest(names.handles)
+  forget_oldest(names.handles, used)
   return {'ok', tonumber(generation)}
 end
