@@ -73,7 +73,7 @@ class Claim:
         while not _locked(fd):
             held = os.pread(fd, 200, 0).decode("utf-8", "replace")
             pid, _, by = held.strip().partition(" ")
-            if _alive(pid) or time.monotonic() > deadline:
+            if alive(pid) or time.monotonic() > deadline:
                 os.close(fd)
                 other = folder.name + "2"
                 raise SettingError(
@@ -124,7 +124,8 @@ def _locked(fd: int) -> bool:
     return True
 
 
-def _alive(pid: str) -> bool:
+def alive(pid: str) -> bool:
+    """Whether a process of that number runs; what is no number does not."""
     try:
         os.kill(int(pid), 0)
     except (ValueError, ProcessLookupError):

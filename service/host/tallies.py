@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.host.folder import alive
+
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client's own name for it
 PREFIX = "metrics-"
 
@@ -21,7 +23,7 @@ def tallies(folder: Path) -> Iterator[dict[str, str]]:
     mine = folder / f"{PREFIX}{os.getpid()}"
     try:
         for left in folder.glob(f"{PREFIX}*"):
-            if not _alive(left.name.removeprefix(PREFIX)):
+            if not alive(left.name.removeprefix(PREFIX)):
                 shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(mine, ignore_errors=True)
         mine.mkdir(mode=0o700, parents=True)
@@ -39,13 +41,3 @@ def forget_gauges(folder: str | None, pid: int) -> None:
     if folder:
         for path in Path(folder).glob(f"gauge_live*_{pid}.db"):
             path.unlink(missing_ok=True)
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -5,16 +5,9 @@
 -- Returns {'ok', newest offset, frames after the known offset, cancel mark, first offset of this
 -- step}, or {'lost'}, {'gone'}, or {'behind', the step the log has}.
 local function append(keys, args)
-  local c = open(keys, args)
+  local c, state = open_owned(keys, args)
   if not c then
-    return {'gone'}
-  end
-  if not owns(c, args[5]) then
-    return {'lost'}
-  end
-  local state = step_state(c, args[6])
-  if state == 'behind' then
-    return {'behind', c.step}
+    return state
   end
   if state == 'new' then
     for i = 11, #args do
@@ -24,8 +17,7 @@ local function append(keys, args)
     c.length, c.crc = tonumber(args[9]), tonumber(args[10])
     end_step(c)
   end
-  c.lease = now_ms() + tonumber(args[7])
-  redis.call('ZADD', c.keys.leases, c.lease, c.name)
+  renew_lease(c, args[7])
   close(c)
   return {'ok', c.top, frames_after(c, c.known), c.cancel, c.step_first}
 end

@@ -139,6 +139,29 @@ local function step_state(c, step)
   return step == c.step + 1 and 'new' or 'behind'
 end
 
+-- The conversation as its turn's owner writes it (args[5]: fence, args[6]: step) and the step's
+-- state; or nil and what to return instead.
+local function open_owned(keys, args)
+  local c = open(keys, args)
+  if not c then
+    return nil, {'gone'}
+  end
+  if not owns(c, args[5]) then
+    return nil, {'lost'}
+  end
+  local state = step_state(c, args[6])
+  if state == 'behind' then
+    return nil, {'behind', c.step}
+  end
+  return c, state
+end
+
+-- Renew the lease, as every write of an owner does.
+local function renew_lease(c, lease_ms)
+  c.lease = now_ms() + tonumber(lease_ms)
+  redis.call('ZADD', c.keys.leases, c.lease, c.name)
+end
+
 local function end_step(c)
   c.step, c.step_first, c.step_top = c.step + 1, c.first, c.top
 end

@@ -3,16 +3,9 @@
 --       5 fence  6 step  7 lease, ms  8 the text that stays  9 its length, UTF-16 units  10 its crc32
 -- Returns as append does.
 local function rewind(keys, args)
-  local c = open(keys, args)
+  local c, state = open_owned(keys, args)
   if not c then
-    return {'gone'}
-  end
-  if not owns(c, args[5]) then
-    return {'lost'}
-  end
-  local state = step_state(c, args[6])
-  if state == 'behind' then
-    return {'behind', c.step}
+    return state
   end
   if state == 'new' then
     c.revision = c.revision + 1
@@ -22,8 +15,7 @@ local function rewind(keys, args)
            c.length .. '}')
     end_step(c)
   end
-  c.lease = now_ms() + tonumber(args[7])
-  redis.call('ZADD', c.keys.leases, c.lease, c.name)
+  renew_lease(c, args[7])
   close(c)
   return {'ok', c.top, frames_after(c, c.known), c.cancel, c.step_first}
 end
