@@ -13,7 +13,7 @@ from service.store.permit_steps import Timing
 from tests.support.permit_rig import Crew
 from tests.support.twins.permits import MemoryPermits
 
-LINGER_S = 0.3
+LINGER_S = 0.2
 SOON_S = 5.0
 Open = Callable[[int], Awaitable[Permits]]
 

@@ -15,7 +15,7 @@ from tests.support.eventually import eventually as eventually_true
 from tests.support.permit_rig import Crew, Worker, leave
 from tests.support.valkey import Valkey
 
-LINGER_S = 0.5
+LINGER_S = 0.3
 TIER = 6
 
 
