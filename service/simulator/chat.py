@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from dataclasses import replace
 from typing import Any
 
@@ -113,6 +114,9 @@ class _Exchange:
         try:
             async with working(work, receive):
                 await self._answer(work)
+        except Exception:
+            traceback.print_exc()  # the server is silent on purpose; a fault of ours must not be
+            raise
         finally:
             simulation.in_flight.discard(mine)
             self._record.outcome = work.outcome

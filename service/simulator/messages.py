@@ -77,7 +77,7 @@ def _check_result(message: Mapping[str, Any], open_calls: set[str]) -> None:
     call_id = message.get("tool_call_id")
     if call_id is None:
         raise refusal("1213", field="tool_call_id")
-    if call_id not in open_calls:
+    if not isinstance(call_id, str) or call_id not in open_calls:
         raise refusal("1214", field="tool_call_id")
     if message.get("content") is None:
         raise refusal("1213", field="content")

@@ -82,8 +82,11 @@ def answer(reply: Reply, request: ChatRequest, identity: AnswerId, cached_tokens
         for index, call in enumerate(reply.tool_calls)
     ]
     prompt_tokens = sum(request.prompt_tokens)
-    if len(cut) > request.max_tokens:
-        cut, calls, reason = cut[: request.max_tokens], [], "length"
+    most = min(request.max_tokens, request.room)
+    if len(cut) > most:
+        cut, calls = cut[:most], []
+        full = request.room < request.max_tokens
+        reason = "model_context_window_exceeded" if full else "length"
     elif calls:
         reason = "tool_calls"
     call_tokens = sum(

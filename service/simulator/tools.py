@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn
 
 from service.simulator.errors import refusal
@@ -52,6 +52,10 @@ def check_tools(tools: object) -> tuple[Mapping[str, Any], ...]:
     return tuple(tools)
 
 
+def _is_one_of(value: object, allowed: Collection[str]) -> bool:
+    return isinstance(value, str) and value in allowed
+
+
 def _required(content: Mapping[str, Any], kind: str, *names: str) -> None:
     for name in names:
         if content.get(name) in (None, ""):
@@ -81,7 +85,7 @@ def _check_retrieval(retrieval: Mapping[str, Any]) -> None:
 
 def _check_web_search(search: Mapping[str, Any]) -> None:
     engine = search.get("search_engine")
-    if engine is not None and engine not in SEARCH_ENGINES:
+    if engine is not None and not _is_one_of(engine, SEARCH_ENGINES):
         _invalid("web_search.search_engine")
     results = search.get("count", 10)
     if isinstance(results, bool) or not isinstance(results, int) or not 1 <= results <= 50:
@@ -94,7 +98,7 @@ def _check_web_search(search: Mapping[str, Any]) -> None:
         ("content_size", {"medium", "high"}),
         ("result_sequence", {"before", "after"}),
     ):
-        if search.get(name) is not None and search[name] not in allowed:
+        if search.get(name) is not None and not _is_one_of(search[name], allowed):
             _invalid(f"web_search.{name}")
 
 

@@ -38,6 +38,7 @@ class ChatRequest:
     stream: bool
     tools: tuple[Mapping[str, Any], ...]
     max_tokens: int
+    room: int  # model tokens that the context leaves for the answer
     stop: str | None
     json_object: bool
     request_id: str | None
@@ -163,7 +164,8 @@ def check(body: object, options: SimulatorOptions) -> ChatRequest:
         messages=messages,
         stream=bool(body.get("stream")),
         tools=tools,
-        max_tokens=min(asked, MAX_OUTPUT_TOKENS, room),
+        max_tokens=min(asked, MAX_OUTPUT_TOKENS),
+        room=room,
         stop=stops[0] if stops else None,  # a list is taken, one entry is supported
         json_object=response_format.get("type") == "json_object",
         request_id=body.get("request_id"),

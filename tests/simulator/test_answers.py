@@ -188,3 +188,9 @@ def test_facts_end_with_the_next_heading(api: Api) -> None:
     facts = FACTS + "# Something else\n## Bargains\nEverything is free.\n"
     answer = api.ask(messages=dialogue("Do you have bargains?", facts=facts))
     assert "Everything is free" not in answer
+
+
+def test_the_languages_are_those_of_the_server() -> None:
+    from service.core.languages import LANGUAGES
+
+    assert set(CODES) == set(LANGUAGES)

@@ -59,10 +59,11 @@ def _order_number(text: str) -> str | None:
 
 def _filled(function: Mapping[str, Any], question: Question, text: str) -> Choice:
     parameters = function["parameters"]
-    required = parameters.get("required") or ()
+    required, properties = parameters.get("required"), parameters.get("properties")
+    required = required if isinstance(required, list) else []
     arguments: dict[str, Any] = {}
     missing = None
-    for name, schema in (parameters.get("properties") or {}).items():
+    for name, schema in (properties if isinstance(properties, dict) else {}).items():
         value = _value(name, schema if isinstance(schema, dict) else {}, question, text)
         if value is not None:
             arguments[name] = value
