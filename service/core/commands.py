@@ -127,7 +127,7 @@ def _parse_leniently(text: str) -> Any:
     try:
         value = json.loads(text)
         return orjson.loads(orjson.dumps(_mended(value)))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:  # TypeError: too deep, too large
         raise BadFrame("not JSON") from error
 
 
