@@ -1,4 +1,4 @@
-"""A real Chromium, and the tabs that customers have open in it.
+"""A real Chromium, the tabs that customers have open in it, and what they meet there.
 
 All of it runs on one event loop, Playwright's: the modules here say `loop_scope="session"`.
 """
@@ -10,11 +10,25 @@ import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright, expect
 
 from tests.browser.pages import Pages
+from tests.browser.shops import Parley
 from tests.browser.tabs import FLAGS, Tabs
 from tests.support import programs
-from tests.support.instance import Demo
+from tests.support.instance import Demo, Instance, Simulator
+from tests.support.valkey import Valkey
 
 expect.set_options(timeout=15_000)  # what takes long here is waited for, never slept for
+
+SITES = """
+[[site]]
+key = "pk_shop"
+name = "The Shop"
+origins = ["http://other.localhost:*"]
+languages = ["en", "de"]
+contact = "help@shop.example"
+[[site.facts]]
+title = { en = "Shipping" }
+text = { en = "We ship to Norway in 5 days for 12 euro." }
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,20 +67,27 @@ def running_demo() -> Iterator[Demo]:
 
 
 @pytest.fixture
-def demo(running_demo: Demo) -> Iterator[Demo]:
+def demo(running_demo: Demo) -> Demo:
     """`parley demo`, its simulator as it is when nobody has touched it."""
     running_demo.control(reset=True)
-    yield running_demo
+    return running_demo
 
 
 @pytest.fixture(scope="session")
-def running_pages() -> Iterator[Pages]:
-    with Pages() as pages:
-        yield pages
+def running_parley(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parley]:
+    sites = tmp_path_factory.mktemp("browser") / "sites.toml"
+    sites.write_text(SITES)
+    with (
+        Valkey() as valkey,
+        Simulator(tier=1, first_token_ms=50, tokens_per_second=100) as simulator,
+        Instance(valkey.url, simulator.url, sites=sites, PARLEY_TIER="1") as instance,
+        Pages() as pages,
+    ):
+        yield Parley(instance, simulator, pages)
 
 
 @pytest.fixture
-def pages(running_pages: Pages) -> Pages:
-    """A web server for pages that embed the widget in their own way."""
-    running_pages.clear()
-    return running_pages
+def parley(running_parley: Parley) -> Parley:
+    """Two workers of a tier of one, and pages of our own that embed the widget."""
+    running_parley.reset()
+    return running_parley

@@ -16,12 +16,6 @@ PAGE = """<!doctype html>
 """
 
 
-def loader(parley: str, *, site: str = "pk_shop", **attributes: str) -> str:
-    """The one tag that a shop puts on its pages."""
-    more = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
-    return f'<script async src="{parley}/widget.js" data-site="{site}"{more}></script>'
-
-
 class Pages:
     """`pages.add("/", body=…)` gives the address of a new page."""
 

@@ -147,10 +147,13 @@ class Tabs:
         self._contexts: list[BrowserContext] = []
         self._tabs: list[Tab] = []
 
-    async def context(self, **options: Any) -> BrowserContext:
-        context = await self._browser.new_context(
-            **{"viewport": SIZE, "locale": "en-GB", **options}
-        )
+    async def context(self, browser: Browser | None = None, **options: Any) -> BrowserContext:
+        """A fresh profile, of the common browser or another."""
+        chosen = {"viewport": SIZE, "locale": "en-GB", **options}
+        return await self.adopt(await (browser or self._browser).new_context(**chosen))
+
+    async def adopt(self, context: BrowserContext) -> BrowserContext:
+        """Watch over a context that was made elsewhere, and close it in the end."""
         self._contexts.append(context)
         await context.add_init_script(VIOLATIONS)
         return context

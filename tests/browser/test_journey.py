@@ -4,8 +4,8 @@ that survives a reload, in three languages and two directions.
 The shop stands on a foreign origin, Parley behind two workers, the state in a real Valkey.
 """
 
+import asyncio
 import shutil
-import subprocess
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -191,4 +191,5 @@ async def keep_picture(tab: Tab, language: str) -> None:
     await tab.page.screenshot(path=path)
     smaller = shutil.which("pngquant")
     if smaller:
-        subprocess.run([smaller, "--force", "--speed=1", "--output", path, path], check=True)
+        words = (smaller, "--force", "--speed=1", "--output", str(path), str(path))
+        assert await (await asyncio.create_subprocess_exec(*words)).wait() == 0
