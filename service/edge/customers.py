@@ -31,6 +31,7 @@ from service.edge.sockets import Socket, Sockets
 from service.flows.customer import Customer, CustomerCommands
 from service.flows.feed import Feeds
 from service.flows.ports import Reader
+from service.store.connection import until_first
 from service.store.sessions import Sessions
 
 HELLO_S = 5.0  # a client that says nothing for so long is none
@@ -184,21 +185,11 @@ class CustomerSockets:
         first: list[dict[str, Any]],
     ) -> None:
         waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(WAITING)
-        tasks = [
-            asyncio.create_task(self._read(websocket, waiting, first)),
-            asyncio.create_task(self._do(socket, customer, waiting)),
-            asyncio.create_task(
-                socket.send(lambda position: self._attach(socket, customer, position))
-            ),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_first(
+            self._read(websocket, waiting, first),
+            self._do(socket, customer, waiting),
+            socket.send(lambda position: self._attach(socket, customer, position)),
+        )
 
     async def _read(
         self,

@@ -19,7 +19,7 @@ import asyncio
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -55,6 +55,19 @@ def make_connection(url: str, *, name: str) -> Connection:
         client_name=name,
     )  # fmt: skip
     return made
+
+
+async def until_first(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run ``parts`` side by side until the first ends; its error, if that is how it ended."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Commands:
@@ -165,19 +178,7 @@ class Commands:
             self.reconnects += 1
 
     async def _serve(self, connection: Connection) -> None:
-        tasks = [
-            asyncio.create_task(self._write(connection)),
-            asyncio.create_task(self._read(connection)),
-            asyncio.create_task(self._watch()),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_first(self._write(connection), self._read(connection), self._watch())
 
     async def _write(self, connection: Connection) -> None:
         while True:

@@ -16,7 +16,7 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
 from service.core.errors import StoreUnavailable
-from service.store.connection import CONNECT_S, PAUSES_S, make_connection
+from service.store.connection import CONNECT_S, PAUSES_S, make_connection, until_first
 
 SUBSCRIBED_S = 5.0  # a server that confirms no subscription for so long is away
 SILENT_S = 5.0  # then it is asked for a sign of life; silent for as long again, it is away
@@ -98,7 +98,7 @@ class Subscriber:
                 self._connection = connection
                 attempt = 0
                 await self._follow_again(connection)
-                await self._serve(connection)
+                await until_first(self._read(connection), self._watch(connection))
             except (RedisError, OSError, TimeoutError, StoreUnavailable):
                 pass
             finally:
@@ -128,20 +128,6 @@ class Subscriber:
             self._resuming.discard(channel)
             if not self._resuming:
                 self._missed()
-
-    async def _serve(self, connection: Connection) -> None:
-        tasks = [
-            asyncio.create_task(self._read(connection)),
-            asyncio.create_task(self._watch(connection)),
-        ]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, connection: Connection) -> None:
         while True:
