@@ -15,7 +15,8 @@ from service.simulator.validation import ChatRequest, check
 from tests.simulator.api import FACTS, MODEL, Api, question
 from tests.simulator.test_functions import ORDER, SEARCH, STOCK, conversation_with_result
 
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9)
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+PLAIN = st.none() | st.booleans() | NUMBERS | st.text(max_size=9)
 VALUES = st.recursive(
     PLAIN,
     lambda inner: (
