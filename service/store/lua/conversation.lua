@@ -59,9 +59,10 @@ end
 -- Log a finished message. `tail` is its JSON without opening brace, number and time.
 local function log_message(c, tail)
   c.messages = c.messages + 1
-  local message = '{"m":' .. c.messages .. ',"time":' .. now_ms() .. ',' .. tail
-  redis.call('HSET', c.keys.messages, c.messages, message)
-  return log(c, '"type":"message.created","message":' .. message .. '}')
+  local number, rest = '{"m":' .. c.messages .. ',', '"time":' .. now_ms() .. ',' .. tail
+  -- In a snapshot every message has a revision and says that it is done.
+  redis.call('HSET', c.keys.messages, c.messages, number .. '"r":0,"done":true,' .. rest)
+  return log(c, '"type":"message.created","message":' .. number .. rest .. '}')
 end
 
 -- Open a turn that answers the messages `answers` ("3,4"); the asking worker becomes its owner.
