@@ -795,7 +795,7 @@ async def test_a_notice_is_a_message_of_the_servers_own(a, world):
         "m": 1, "time": world.now_ms, "author": "notice", "code": "answer_failed",
         "text": "Sorry.", "language": "en",
     }  # fmt: skip
-    assert decoded((await a.attach(C, None)).messages) == [message]
+    assert decoded((await a.attach(C, None)).messages) == [message | {"r": 0, "done": True}]
 
 
 # -- handles ----------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Conversation:
     def log_message(self, tail: bytes, now_ms: int) -> None:
         self.newest += 1
         raw = b'{"m":%d,"time":%d,%b' % (self.newest, now_ms, tail)
-        self.messages[self.newest] = orjson.loads(raw)
+        self.messages[self.newest] = orjson.loads(raw) | {"r": 0, "done": True}
         self.log(f'"type":"message.created","message":{raw.decode()}}}')
 
     def open_turn(self, session: str, answers: Sequence[int], replaces: int | None) -> None:
