@@ -24,7 +24,8 @@ from service.store.permit_steps import Reply, read_grants
 
 ACK_S = 0.1  # a receipt waits so long for a step to ride on; after 0.25 s no more grants come
 AWAY_S = 30.0  # a failover is over by then; who has waited for Redis for longer is told so
-PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # between steps that fail, drawn from 0 up to these
+PAUSES_S = (0.05, 0.1, 0.2)  # between steps that fail, drawn from 0 up to these
+LOGGED_S = 1.0  # of failing: less is a start, or a reconnection
 INBOX_BLOCK_MS = 1000  # then ask anew, and from its start an inbox that was made anew
 INBOX_SILENT_S = 6.0  # past the block: the connection is dead, whatever TCP believes
 CLOSE_S = 1.0  # to give everything back at the end
@@ -45,6 +46,7 @@ class Pump:
         self._due_at = float("inf")  # when time alone may free what our waiters wait for
         self._failing_since: float | None = None
         self._failures = 0
+        self._logged = False
         self._ended = False
 
     # -- steps --------------------------------------------------------------------------
@@ -91,8 +93,11 @@ class Pump:
         self._set_alarm(reply)
 
     async def _failed(self, batch: Batch, error: Exception) -> None:
+        now = time.monotonic()
         if self._failing_since is None:
-            self._failing_since = time.monotonic()
+            self._failing_since, self._logged = now, False
+        if not self._logged and now > self._failing_since + LOGGED_S:
+            self._logged = True
             log.warning("permits away", session=self.session, detail=str(error)[:200])
         self.book.registered = False
         self.book.unheard(batch)
@@ -142,7 +147,7 @@ class Pump:
                 while True:
                     last = await self._read_inbox(connection, last)
             except (RedisError, OSError, TimeoutError) as error:
-                log.warning("inbox away", session=self.session, detail=str(error)[:200])
+                log.debug("inbox away", session=self.session, detail=str(error)[:200])
                 await asyncio.sleep(PAUSES_S[1] * (1 + random.random()))
             finally:
                 with suppress(RedisError, OSError):
