@@ -6,6 +6,9 @@
  * that a strict CSP or Trusted Types would stop: a constructed sheet in a shadow root, elements made
  * one by one, and an iframe of its own origin. On the window it leaves one name, `Parley`.
  *
+ * It shares the page with other people's scripts, so it calls nothing on Array.prototype, and it
+ * says nothing across the window but one greeting: all else goes through that greeting's port.
+ *
  * Every byte here is paid by every visitor of every shop: the build fails above 2.5 KB.
  */
 
@@ -40,9 +43,10 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
 (() => {
   const win = window as unknown as { Parley?: Api };
   const doc = document;
-  const script = (doc.currentScript ?? doc.querySelector('script[data-site]')) as HTMLScriptElement;
+  const own = doc.currentScript as HTMLScriptElement;
+  const script = own?.dataset.site ? own : doc.querySelector<HTMLScriptElement>("script[data-site]");
   // Loaded twice is harmless: the first one stays.
-  if (!script?.dataset.site || win.Parley?.live) return;
+  if (!script || win.Parley?.live) return;
 
   const queue = win.Parley?.q ?? [];
   const { origin } = new URL(script.src);
@@ -63,7 +67,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   let handle: string | null | undefined;
 
   const set = <T extends Element>(element: T, values: Record<string, unknown>): T => {
-    for (const name in values) element.setAttribute(name, `${values[name]}`);
+    for (const name of Object.keys(values)) element.setAttribute(name, `${values[name]}`);
     return element;
   };
   const make = <K extends keyof HTMLElementTagNameMap>(tag: K, values = {}) => set(doc.createElement(tag), values);
@@ -87,7 +91,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   const tell = (type: string, more?: object) => {
     const message = { type, ...more };
     if (port) port.postMessage(message);
-    else waiting.push(message);
+    else waiting = [...waiting, message];
   };
   const tellPage = () => tell("page", { url: location.origin + location.pathname });
 
@@ -103,9 +107,9 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   /** The one place where state becomes attributes; cheap enough to be called for every change. */
   const paint = () => {
     const color = /^#[\da-f]{6}$/i.test(look.color!) ? look.color! : "#2f5bea";
-    const [r, g, b] = color.match(/\w\w/g)!.map((part) => (parseInt(part, 16) / 255) ** 2.2);
+    const part = (at: number) => (parseInt(color.substr(at, 2), 16) / 255) ** 2.2;
     // Black or white upon it, whichever contrasts more.
-    const on = 0.21 * r! + 0.72 * g! + 0.07 * b! > 0.18 ? "#000" : "#fff";
+    const on = 0.21 * part(1) + 0.72 * part(3) + 0.07 * part(5) > 0.18 ? "#000" : "#fff";
     const label = look.label || (LABELS[locale().slice(0, 2)] ?? "Chat");
     // A phone's screen belongs to the panel; what its keyboard leaves, only the top page knows.
     const full = opened && narrow.matches;
@@ -113,7 +117,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
     wrap.className = `${look.position} ${opened ? "" : "x"} ${full ? "f" : ""} ${port ? "r" : ""}`;
     set(wrap, { dir: /^(ar|fa|he|ur)/.test(locale()) ? "rtl" : "ltr" });
     set(box, { "aria-label": label, "aria-modal": full });
-    set(button, { "aria-label": `${label} ${badge.textContent}`, "aria-expanded": opened });
+    set(button, { "aria-label": `${label} ${badge.textContent}`.trim(), "aria-expanded": opened });
     set(path, { d: ICONS[+opened] });
     if (full !== covered) doc.body.inert = covered = full;
   };
@@ -124,7 +128,8 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
       port = line;
       paint();
       tellPage();
-      waiting.splice(0).forEach((message) => port!.postMessage(message));
+      for (const message of waiting) port.postMessage(message);
+      waiting = [];
       if (opened) tell("open");
       emit(type);
     } else if (!port) return;
@@ -257,7 +262,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   const mount = () => {
     paint();
     doc.documentElement.append(host);
-    for (const call of queue) api(...(Array.from(call) as [string]));
+    for (const call of queue) api.apply(null, call as unknown as [string]);
   };
   if (doc.body) mount();
   else doc.addEventListener("DOMContentLoaded", mount, { signal });
