@@ -23,6 +23,7 @@ class Simulator:
 
     def __init__(self, settings: Settings) -> None:
         self.tier = settings.tier
+        self._model = settings.model
         with socket.socket() as probe:
             probe.bind((HERE, 0))
             self._port: int = probe.getsockname()[1]
@@ -42,7 +43,8 @@ class Simulator:
             self._process = await asyncio.create_subprocess_exec(
                 *python(
                     "service.simulator", "--host", HERE, "--port", str(self._port),
-                    "--tier", str(self.tier), "--parent-fd", str(theirs),
+                    "--tier", str(self.tier), "--model", self._model,
+                    "--parent-fd", str(theirs),
                 ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,  # the table says where it is

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from service.simulator.options import TIERS, OptionError, SimulatorOptions, changed
+from service.simulator.options import DEFAULT_MODELS, TIERS, OptionError, SimulatorOptions, changed
 
 
 @click.command()
@@ -30,6 +30,12 @@ from service.simulator.options import TIERS, OptionError, SimulatorOptions, chan
     "keys",
     multiple=True,
     help="An accepted API key, id.secret; repeatable. Without it any such key is.",
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    help="A model's name to serve beside the provider's own; repeatable.",
 )
 @click.option("--first-token-ms", type=float, default=200.0, show_default=True)
 @click.option(
@@ -66,7 +72,8 @@ def simulate(**given: Any) -> None:
     from service.simulator.serve import ServeError, run
 
     fixed = {name: given.pop(name) for name in ("host", "port", "parent_fd")}
-    options = SimulatorOptions(keys=tuple(given.pop("keys")), **fixed)
+    models = (*DEFAULT_MODELS, *given.pop("models"))
+    options = SimulatorOptions(keys=tuple(given.pop("keys")), models=models, **fixed)
     try:
         run(changed(options, given))
     except (OptionError, ServeError) as error:
