@@ -208,6 +208,38 @@ def _holds(supervisor: PermitOffice, session: str, count: int):
     return check
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["all awake", "one stopped"])
+async def test_a_server_that_comes_back_empty_pushes_nobody_over_the_tier(
+    server: Valkey, eventually, stopped: bool
+):
+    tier, linger_s = 20, 0.5
+    async with upstream(tier) as provider:
+        common = dict(
+            url=server.url, tier=tier, upstream=provider.port, callers=30, linger_s=linger_s,
+            hold_ms=(200, 1200),
+        )  # fmt: skip
+        one = Orders(session="one", **common)
+        two = Orders(session="two", **common, seed=2)
+        async with hammer(one) as first, hammer(two) as second:
+            async with office(server, Timing(linger_s)) as supervisor:
+                for session in ("one", "two"):
+                    await eventually(_holds(supervisor, session, 4), within=15)
+            await eventually(lambda: provider.started > 60, within=15)
+            if stopped:
+                first.send_signal(signal.SIGSTOP)
+            server.kill()
+            server.start()
+            before = provider.started
+            await eventually(lambda: provider.started > before + 8, within=15, what="going on")
+            if stopped:
+                first.send_signal(signal.SIGCONT)
+                before = provider.started
+            await eventually(lambda: provider.started > before + 60, within=15, what="at full pace")
+            await asyncio.gather(stop(first), stop(second))
+        print(f"\n{provider.started} requests, at most {provider.most} of {tier} at once")
+        assert (provider.most, provider.over_tier) == (tier, 0)
+
+
 async def test_at_a_steady_backlog_the_first_eta_is_right_within_a_quarter(
     server: Valkey, eventually
 ):
