@@ -68,17 +68,18 @@ class Reply(NamedTuple):
 
 
 def read_reply(raw: Sequence[Any]) -> Reply:
-    places, refused = raw[13], raw[14]
+    status, epoch, *numbers = raw[:11]
+    grants, repeated, places, refused, roster_number, roster = raw[11:]
     return Reply(
-        raw[0].decode(),
-        raw[1].decode(),
-        *raw[2:11],
-        read_grants(raw[11]),
-        read_grants(raw[12]),
-        [Place(*places[at : at + 4]) for at in range(0, len(places), 4)],
-        [(refused[at], refused[at + 1]) for at in range(0, len(refused), 2)],
-        raw[15],
-        [name.decode() for name in raw[16]],
+        status.decode(),
+        epoch.decode(),
+        *map(int, numbers),
+        grants=read_grants(grants),
+        repeated=read_grants(repeated),
+        places=[Place(*places[at : at + 4]) for at in range(0, len(places), 4)],
+        refused=[(refused[at], refused[at + 1]) for at in range(0, len(refused), 2)],
+        roster_number=roster_number,
+        roster=[name.decode() for name in roster],
     )
 
 
