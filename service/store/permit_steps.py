@@ -70,16 +70,18 @@ class Reply(NamedTuple):
 def read_reply(raw: Sequence[Any]) -> Reply:
     status, epoch, *numbers = raw[:11]
     grants, repeated, places, refused, roster_number, roster = raw[11:]
-    return Reply(
-        status.decode(),
-        epoch.decode(),
-        *map(int, numbers),
-        grants=read_grants(grants),
-        repeated=read_grants(repeated),
-        places=[Place(*places[at : at + 4]) for at in range(0, len(places), 4)],
-        refused=[(refused[at], refused[at + 1]) for at in range(0, len(refused), 2)],
-        roster_number=roster_number,
-        roster=[name.decode() for name in roster],
+    return Reply._make(
+        [
+            status.decode(),
+            epoch.decode(),
+            *numbers,
+            read_grants(grants),
+            read_grants(repeated),
+            [Place(*places[at : at + 4]) for at in range(0, len(places), 4)],
+            [(refused[at], refused[at + 1]) for at in range(0, len(refused), 2)],
+            roster_number,
+            [name.decode() for name in roster],
+        ]
     )
 
 
