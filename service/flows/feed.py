@@ -15,6 +15,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from service.core import hints
 from service.core.errors import ConversationGone, StoreError
@@ -23,6 +24,7 @@ from service.flows.ports import Channels, Reader
 
 HELD_BYTES = 1 << 20  # frames kept for slow sockets; twice over what any socket may lag
 PASSING = 32  # frames shown in passing that a busy socket may miss beyond
+EARLY = 64  # hints kept before anybody has read the log; older ones are in the log by then
 
 
 class Follower:
@@ -42,25 +44,34 @@ class Feed:
         self.top = -1  # newest offset held; -1 until somebody read the log
         self.open = False  # an answer runs
         self.losses = 0  # how often the log could not supply what was missing
+        self.stale = False  # the log has, or may have, what is not here
+        self.heal: Callable[[], None] = lambda: None  # reads what is missing; set by Feeds
         self.followers: set[Follower] = set()
         self.users = 0
         self._frames: deque[bytes] = deque()
         self._bytes = 0
-        self._early: list[hints.Logged] = []
+        self._early: deque[hints.Logged] = deque(maxlen=EARLY)
         self._latest: dict[bytes, bytes] = {}
 
     def begin(self, epoch: str, top: int, *, open: bool) -> None:
-        """Start from what somebody read in the log; nothing where the feed has begun already."""
+        """Start from what somebody read in the log. A feed that has begun only looks whether the
+        log is further.
+        """
         if self.top >= 0 and self.epoch == epoch:
+            if top > self.top:
+                self.heal()
             return
         if self.top >= 0:
             self.losses += 1  # another epoch: who follows already must attach again
         self._restart(epoch, top)
         self.open = open
-        early, self._early = self._early, []
+        early = list(self._early)
+        self._early.clear()
         for hint in early:
-            if hint.epoch == epoch:
-                self.put(hint.first, hint.frames)
+            if hint.epoch != epoch or not self.put(hint.first, hint.frames):
+                self.stale = True
+        if self.stale:
+            self.heal()
 
     def put(self, first: int, frames: Sequence[bytes]) -> bool:
         """Add logged frames from offset ``first`` on. False where a gap is before them."""
@@ -75,14 +86,26 @@ class Feed:
         while self._bytes > HELD_BYTES and len(self._frames) > 1:
             self._bytes -= len(self._frames.popleft())
         for frame in fresh:
-            kind = frame[frame.find(b'"type":', 4) :][7:24]
-            if kind.startswith((b'"answer.started"', b'"answer.delta"')):
-                self.open = True
-            elif kind.startswith(b'"answer.done"'):
-                self.open = False
-        self._latest.clear()
+            self._regard(frame, len(fresh))
         self._wake()
         return True
+
+    def _regard(self, frame: bytes, together: int) -> None:
+        """See what ``frame``, one of ``together`` that came at once, says of the answer."""
+        kind = frame[frame.find(b'"type":', 4) + 7 :][:64]
+        if kind.startswith((b'"answer.started"', b'"answer.delta"')):
+            self.open = True
+        elif kind.startswith(b'"answer.done"'):
+            self.open = False
+            if b'"reason":"withdrawn"' in kind:  # its text must not reach who is behind
+                self._forget(len(self._frames) - together)
+        else:
+            return
+        self._latest.clear()
+
+    def _forget(self, count: int) -> None:
+        for _ in range(count):
+            self._bytes -= len(self._frames.popleft())
 
     def early(self, hint: hints.Logged) -> None:
         """Keep a hint that came before anybody had read the log."""
@@ -150,6 +173,7 @@ class Feeds:
         feed = self._feeds.get(conversation)
         if feed is None:
             feed = self._feeds[conversation] = Feed(conversation)
+            feed.heal = partial(self._heal, feed)
         feed.users += 1
         try:
             await self._channels.follow(conversation, lambda hint: self._receive(feed, hint))
@@ -167,6 +191,7 @@ class Feeds:
     def wrote(self, feed: Feed, written: Written) -> None:
         """Take in the reply to a write of this worker."""
         if feed.top < 0:
+            feed.stale = True
             return
         if not feed.put(written.top - len(written.frames) + 1, written.frames):
             self._heal(feed)
@@ -182,8 +207,7 @@ class Feeds:
     def missed(self) -> None:
         """The subscriber was away: what was published meanwhile is in the logs."""
         for feed in self._feeds.values():
-            if feed.top >= 0:
-                self._heal(feed)
+            self._heal(feed)
 
     def _receive(self, feed: Feed, hint: hints.Hint) -> None:
         match hint:
@@ -200,26 +224,35 @@ class Feeds:
                 self.asked(feed.conversation)
 
     def _heal(self, feed: Feed) -> None:
-        if feed.conversation not in self._healing:
+        feed.stale = True
+        if feed.top >= 0 and feed.conversation not in self._healing:
             task = asyncio.create_task(self._read_missing(feed))
             self._healing[feed.conversation] = task
 
     async def _read_missing(self, feed: Feed) -> None:
-        pause = 0.05
+        """Read the log until nothing was missed while it was read."""
         try:
-            while True:
-                try:
-                    known = Position(feed.epoch, feed.top) if feed.epoch else None
-                    attached = await self._reader.attach(feed.conversation, known)
-                    break
-                except ConversationGone:
+            while feed.stale:
+                feed.stale = False
+                attached = await self._attach(feed)
+                if attached is None:
                     return
-                except StoreError:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, 1.0)
-            first = attached.top - len(attached.frames) + 1
-            if attached.mode != "replay" or not feed.put(first, attached.frames):
-                feed.lose(attached)
+                first = attached.top - len(attached.frames) + 1
+                if attached.mode != "replay" or not feed.put(first, attached.frames):
+                    feed.lose(attached)
         finally:
             if self._healing.get(feed.conversation) is asyncio.current_task():
                 del self._healing[feed.conversation]
+
+    async def _attach(self, feed: Feed) -> Attached | None:
+        """What the log has beyond the feed; None where there is no such conversation."""
+        known = Position(feed.epoch, feed.top) if feed.epoch else None
+        pause = 0.05
+        while True:
+            try:
+                return await self._reader.attach(feed.conversation, known)
+            except ConversationGone:
+                return None
+            except StoreError:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
