@@ -1,0 +1,117 @@
+"""Workers for tests of flows: everything is real but what stands behind the ports."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from service.core.model import Passage, Site
+from service.flows.asking import Asking
+from service.flows.context import Context
+from service.flows.customer import Customer, CustomerCommands, Limits
+from service.flows.feed import Feed, Feeds
+from service.flows.turn import Turns
+from tests.support.log_rig import begin
+from tests.support.twins.channels import MemoryChannels
+from tests.support.twins.log import MemoryLog
+from tests.support.twins.memory import Memory
+from tests.support.twins.model import Happening, ScriptedModel
+from tests.support.twins.permits import MemoryPermits
+
+C = "conversation-1"
+SITE = Site(
+    key="pk_test",
+    name="Kestrel",
+    origins=("https://shop.example",),
+    languages=("en",),
+    contact="help@kestrel.example",
+    facts=(Passage({"en": "Shipping"}, {"en": "Parcels to Norway take three days."}),),
+)
+
+
+class Client:
+    """A socket's place in a feed: it reads through a cursor, as sockets do, and attaches again."""
+
+    def __init__(self, worker: "FlowWorker", feed: Feed) -> None:
+        self.worker = worker
+        self.feed = feed
+        self.frames: list[bytes] = []
+        self.snapshots = 0
+        self.cursor = -1
+        self._losses = -1
+
+    async def attach(self) -> None:
+        """As a client without a position does: a snapshot, then what follows."""
+        attached = await self.worker.log.attach(self.feed.conversation, None)
+        self.feed.begin(attached.epoch, attached.top, open=attached.turn is not None)
+        self.cursor, self._losses = attached.top, self.feed.losses
+        self.snapshots += 1
+        self.frames = []
+
+    async def read(self) -> list[bytes]:
+        """Everything that came, by now, since the newest snapshot."""
+        if self._losses != self.feed.losses:
+            await self.attach()
+        fresh = self.feed.after(self.cursor)
+        assert fresh is not None, "it was too slow"
+        self.frames += fresh
+        self.cursor += len(fresh)
+        return self.frames
+
+
+class FlowWorker:
+    """One worker: its session on the shared memory and all its flows."""
+
+    def __init__(self, memory: Memory, session: str, model: ScriptedModel, tier: int) -> None:
+        self.session = session
+        self.memory = memory
+        self.log = MemoryLog(memory, session=session)
+        self.channels = MemoryChannels(memory.air, session=session)
+        self.feeds = Feeds(self.log, self.channels)
+        self.model = model
+        self.permits = MemoryPermits(tier)
+        self.context = Context(self.log, context_tokens=12_000, answer_tokens=800)
+        self.asking = Asking(
+            permits=self.permits, model=model, context=self.context, queue_wait_s=120.0,
+            user_id=lambda conversation: f"user-{conversation}",
+        )  # fmt: skip
+        self.turns = Turns(log=self.log, feeds=self.feeds, asking=self.asking, context=self.context)
+        self.ended: list[str] = []
+        self.turns.ended = self.ended.append
+        self.commands = CustomerCommands(
+            self.log, self.feeds, self.turns, {SITE.key: SITE}, Limits(2000, 1000)
+        )
+
+    @asynccontextmanager
+    async def client(self, conversation: str = C) -> AsyncIterator[Client]:
+        async with self.feeds.use(conversation) as feed:
+            client = Client(self, feed)
+            await client.attach()
+            yield client
+
+    def customer(self, conversation: str = C, site: Site = SITE) -> Customer:
+        return Customer(conversation, site, "192.0.2.1", "en")
+
+
+class Flows:
+    """A memory and the workers on it."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self.memory = Memory()
+        self.air = self.memory.air
+        self._stack = stack
+
+    async def worker(
+        self, *scripts: Sequence[Happening], session: str = "a", tier: int = 50
+    ) -> FlowWorker:
+        worker = FlowWorker(self.memory, session, ScriptedModel(*scripts), tier)
+        self._stack.push_async_callback(worker.turns.drain, 0)
+        await begin(worker.log, C)
+        return worker
+
+    async def entries(self, conversation: str = C) -> list[bytes]:
+        kept = self.memory.conversations[conversation].entries
+        return [kept[offset] for offset in sorted(kept)]
+
+    def messages(self, conversation: str = C) -> list[tuple[str, str]]:
+        """Author and text of every finished message."""
+        kept = self.memory.conversations[conversation].messages
+        return [(kept[m]["author"], kept[m]["text"]) for m in sorted(kept)]
