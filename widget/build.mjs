@@ -66,7 +66,8 @@ function embedded(value) {
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 
-const loader = emit("widget.js", await bundle("src/loader/loader.ts", { format: "iife" }));
+// Without the workspace's tsconfig, which would cost the loader a "use strict" it does not need.
+const loader = emit("widget.js", await bundle("src/loader/loader.ts", { format: "iife", tsconfigRaw: "{}" }));
 const js = hashed(
   "panel",
   "js",

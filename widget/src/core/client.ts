@@ -99,6 +99,8 @@ export class Client {
     const time = this.#at.clock.now();
     const id = uuid7(time, this.#at.fill);
     this.#outbox.add({ id, time, text: said, ...this.#where() });
+    // Who writes here is here: no waiting for the next try, and no leaving it to another tab.
+    if (this.#connection.state !== "live") this.#connection.wake();
     this.#post();
     return id;
   }

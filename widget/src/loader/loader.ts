@@ -20,20 +20,19 @@ interface Api {
 }
 
 const SHEET = `:host{all:initial!important;position:fixed!important;z-index:2147483647!important}
-button{all:unset;position:fixed;bottom:20px;inset-inline-end:20px;width:56px;height:56px;border-radius:50%;cursor:pointer;background:var(--c);color:var(--o);box-shadow:0 6px 20px #10182840;transition:transform .18s}
-button:hover{transform:scale(1.05)}
+button{all:unset;position:fixed;bottom:20px;inset-inline-end:20px;width:56px;height:56px;border-radius:50%;cursor:pointer;background:var(--c);color:var(--o);box-shadow:0 4px 20px #10182840}
 button:focus-visible{outline:3px solid var(--o);outline-offset:-6px}
-svg{position:absolute;inset:15px;fill:none;stroke:currentColor;stroke-width:1.8;stroke-linecap:round;stroke-linejoin:round}
+svg{position:absolute;inset:15px;fill:none;stroke:currentColor;stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
 b{position:absolute;top:-4px;inset-inline-end:-4px;padding:0 8px;border-radius:11px;background:#c8201a;color:#fff;font:600 12px/22px system-ui}
 b:empty{display:none}
 div{position:fixed;bottom:88px;inset-inline-end:20px;width:400px;max-width:calc(100vw - 40px);height:680px;max-height:calc(100vh - 108px);border-radius:20px;overflow:hidden;background:Canvas;box-shadow:0 6px 48px #10182840;transition:.18s}
 .x div{opacity:0;transform:translateY(12px);visibility:hidden}
 .left :is(button,div){inset-inline:20px auto}
-iframe{border:0;width:100%;height:100%;color-scheme:normal}
+iframe{border:0;width:100%;height:100%}
 .f div{inset:var(--t) 0 auto;width:100%;max-width:none;height:var(--h);max-height:none;border-radius:0}
 .f.r button{display:none}
 @media(forced-colors:active){button,div{border:2px solid}}
-@media(prefers-reduced-motion){button,div{transition:none}}
+@media(prefers-reduced-motion){div{transition:none}}
 @media print{span{display:none}}`;
 
 const ICONS = ["M4 11.5a8 7.5 0 1 1 4.8 6.9L4.5 20l1.3-3.6A7 7 0 0 1 4 11.5z", "M6 9.5l6 6 6-6"];
@@ -44,7 +43,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   const win = window as unknown as { Parley?: Api };
   const doc = document;
   const own = doc.currentScript as HTMLScriptElement;
-  const script = own?.dataset.site ? own : doc.querySelector<HTMLScriptElement>("script[data-site]");
+  const script = own?.dataset.site ? own : doc.querySelector<HTMLScriptElement>("script[data-site][src*='/widget.js']");
   // Loaded twice is harmless: the first one stays.
   if (!script || win.Parley?.live) return;
 
@@ -124,16 +123,15 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
 
   const received = ({ data }: MessageEvent) => {
     const { type, n, name, detail, resume, nonce: echo } = Object(data);
-    if (type === "ready" && echo === nonce) {
+    if (echo === nonce) {
       port = line;
       paint();
       tellPage();
       for (const message of waiting) port.postMessage(message);
       waiting = [];
       if (opened) tell("open");
-      emit(type);
-    } else if (!port) return;
-    else if (type === "close") close(true);
+      emit("ready");
+    } else if (type === "close") close(true);
     else if (type === "store") keep(resume && `${resume}`);
     else if (type === "unread") {
       badge.textContent = n > 0 ? `${Math.min(n, 99)}` : "";
@@ -253,9 +251,11 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   wrap.onkeydown = ({ key }) => {
     if (key === "Escape") close(true);
   };
-  narrow.addEventListener("change", paint, { signal });
+  narrow.onchange = paint;
   view.addEventListener("resize", paint, { signal });
   view.addEventListener("scroll", paint, { signal });
+  // Another tab's panel had the handle renewed: an old one must not be used any more.
+  addEventListener("storage", (event) => event.key === key && tell("handle", { resume: (handle = event.newValue) ?? "" }), { signal });
   // Whoever goes into the panel leaves the page: then, before a word is written, it learns which one.
   addEventListener("blur", () => port && tellPage(), { signal });
 

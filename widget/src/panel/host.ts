@@ -14,7 +14,9 @@ export type FromHost =
   | { readonly type: "send"; readonly text: string }
   | { readonly type: "identify"; readonly jwt: string }
   | { readonly type: "look"; readonly theme: string; readonly color: string; readonly locale: string }
-  | { readonly type: "page"; readonly url: string };
+  | { readonly type: "page"; readonly url: string }
+  /** The handle that the loader keeps was renewed by another tab; empty: it is gone. */
+  | { readonly type: "handle"; readonly resume: string };
 
 export type ToHost =
   | HostEvent
@@ -37,6 +39,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   identify: ["jwt"],
   look: ["theme", "color", "locale"],
   page: ["url"],
+  handle: ["resume"],
 };
 const LONGEST = 16_384; // a JWT or a message; nothing we are told is longer
 

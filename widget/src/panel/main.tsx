@@ -67,7 +67,7 @@ async function relocate(store: Store, wish: string): Promise<void> {
   }
 }
 
-function obey(store: Store, look: Look, message: FromHost): void {
+function obey(store: Store, storage: PanelStorage, look: Look, message: FromHost): void {
   switch (message.type) {
     case "open":
       return store.open();
@@ -87,6 +87,8 @@ function obey(store: Store, look: Look, message: FromHost): void {
     case "look":
       look.set(message.theme, message.color);
       return void relocate(store, message.locale);
+    case "handle":
+      return storage.renewed(message.resume);
     case "page":
       store.client.page = withoutQuery(message.url);
   }
@@ -127,7 +129,7 @@ async function main(): Promise<void> {
   live(store);
   render(<App store={store} shop={{ name, contact, framed }} />, document.getElementById("root")!);
   if (host === null) store.open();
-  else host.listen((message) => obey(store, look, message));
+  else host.listen((message) => obey(store, storage, look, message));
 }
 
 void main();

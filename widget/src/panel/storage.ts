@@ -32,6 +32,11 @@ export class PanelStorage {
     },
   };
 
+  /** What the loader keeps has changed; of no interest where our own storage works. */
+  renewed(handle: string): void {
+    if (this.#own === null) this.#set(HANDLE, handle === "" ? null : handle);
+  }
+
   readonly shelf: Shelf = {
     names: () => this.#names().filter((name) => name.startsWith(OUTBOX)).map((name) => name.slice(OUTBOX.length)),
     get: (id) => this.#get(OUTBOX + id),

@@ -17,6 +17,7 @@ import type { Conversation } from "../core/state.ts";
 import { EMPTY, openAnswer } from "../core/state.ts";
 import type { ErrorFrame, ServerFrame } from "../core/wire.ts";
 import { Announcer } from "./announcer.ts";
+import { queueText } from "./progress.tsx";
 
 export interface Place {
   /** The language of the panel's own texts. */
@@ -62,6 +63,7 @@ export class Store {
   readonly #watchers = new Map<number, () => void>();
   readonly #dirty = new Set<number>();
   #told = 0; // how much of the open answer has been announced
+  #place = 0; // in the queue, as announced last
   #flushed = 0;
   #flushing = false;
   #read = 0;
@@ -75,7 +77,10 @@ export class Store {
     this.#tell = tell;
     const listener: Listener = {
       folded: (conversation, frame) => this.#folded(conversation, frame),
-      connection: (state, code) => (this.connection.value = { state, code }),
+      connection: (state, code) => {
+        this.connection.value = { state, code };
+        if (state === "offline") this.note(this.t.peek()("offline"));
+      },
       outbox: (entries) => (this.entries.value = entries),
       failed: (error) => this.#failed(error),
     };
@@ -166,7 +171,10 @@ export class Store {
   #voice(conversation: Conversation, frame: ServerFrame): void {
     const t = this.t.peek();
     if (frame.type === "answer.started" && frame.attempt === 1) this.#announcer.note(t("announce_start"));
-    else if (frame.type === "answer.rewound") this.#told = Math.min(this.#told, frame.at);
+    else if (frame.type === "queue.updated" && frame.position !== this.#place) {
+      this.#place = frame.position;
+      this.#announcer.note(queueText(t, frame));
+    } else if (frame.type === "answer.rewound") this.#told = Math.min(this.#told, frame.at);
     else if (frame.type === "snapshot") this.#told = openAnswer(conversation)?.text.length ?? 0;
     else if (frame.type === "answer.done") {
       const done = this.message(frame.m);
