@@ -31,6 +31,14 @@ def test_steps_are_numbered_timed_and_say_when_nothing_was_to_do(capsys):
     assert second == "[2/2] Second … as before"
 
 
+def test_what_a_step_showed_last_stays_last(capfd):
+    shown = steps.Step(
+        "Tests", lambda: steps.show([sys.executable, "-c", "print('12 passed')"]), "-"
+    )
+    assert steps.run_all([shown]) == []
+    assert capfd.readouterr().out.endswith("12 passed\n")
+
+
 def test_a_failed_step_shows_the_end_of_its_log_and_what_to_do_and_ends_the_run(capsys):
     after = steps.Step("After", lambda: pytest.fail("must not run"), "-")
     assert steps.run_all([steps.Step("Bad", failing, "-"), after]) == ["Bad"]

@@ -123,8 +123,7 @@ def in_turn(setting_up: list[Step], work: list[Step]) -> int:
 
 
 def tested(markers: str, *words: str) -> str:
-    show([*PYTEST, "-m", markers, *words])
-    return ""
+    return show([*PYTEST, "-m", markers, *words])
 
 
 def clean() -> int:

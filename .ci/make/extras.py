@@ -19,14 +19,13 @@ APT = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 def chromium() -> str:
     found = programs.chromium()
     if found is None:
-        remedy = f"{PYTHON} -m playwright install --with-deps chromium"
         try:
             if may_install():
-                apt("chromium")
+                apt("chromium", "libatomic1")  # the latter for Playwright's own driver
             else:
                 call([PYTHON, "-m", "playwright", "install", "--no-shell", "chromium"])
         except Failed as failure:
-            return f"none, and none could be installed: {reason(failure)} (by hand: {remedy})"
+            return f"none, and none could be installed: {reason(failure)}"
         found = programs.chromium()
     if found is None:
         return "none"
@@ -47,9 +46,9 @@ def may_install() -> bool:
     return is_ci() and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def apt(package: str) -> None:
+def apt(*packages: str) -> None:
     call(["apt-get", "update"], extra=APT)
-    call(["apt-get", "install", "--yes", "--no-install-recommends", package], extra=APT)
+    call(["apt-get", "install", "--yes", "--no-install-recommends", *packages], extra=APT)
 
 
 def reason(failure: Failed) -> str:

@@ -22,6 +22,7 @@ VENV = ROOT / ".venv"
 STAMPS = VENV / "stamps"
 TAIL_LINES = 25  # of a failed command: enough for pip's and npm's own explanation
 AS_BEFORE = "as before"
+SHOWN = "shown"  # the step spoke for itself, and what it said last shall stay last
 UNREADABLE = "The line above names what could not be read or written on this machine."
 
 
@@ -65,7 +66,8 @@ def run_all(steps: Sequence[Step], *, first: int = 1, last: int = 0) -> list[str
                 return failed
         else:
             took = f"{time.monotonic() - began:.1f} s"
-            say(remark if remark == AS_BEFORE else ", ".join(filter(None, (took, remark))))
+            if remark != SHOWN:
+                say(remark if remark == AS_BEFORE else ", ".join(filter(None, (took, remark))))
     return failed
 
 
@@ -107,14 +109,15 @@ def call(
     return done.stdout
 
 
-def show(command: Sequence[str | Path], extra: dict[str, str] | None = None) -> None:
+def show(command: Sequence[str | Path]) -> str:
     """Run ``command`` on our own output, for what people read while it runs."""
     say("")
     code = subprocess.run(
-        [str(part) for part in command], cwd=ROOT, env=environment(extra), check=False
+        [str(part) for part in command], cwd=ROOT, env=environment(), check=False
     ).returncode
     if code != 0:
         raise Failed(f"$ {shlex.join(str(part) for part in command)}\nended with {code}")
+    return SHOWN
 
 
 def environment(extra: dict[str, str] | None = None) -> dict[str, str]:
