@@ -26,7 +26,6 @@ MANY_PARAMETERS: dict[str, int] = {
     "service/flows/ports.py:Owner.append": 7,
     "service/store/log.py:Log.append": 7,
     "tests/support/twins/owner.py:OwnersWrites.append": 7,
-    "service/store/permits.py:RedisPermits.open": 7,
 }
 
 ASSETS = SERVICE / "edge" / "assets"

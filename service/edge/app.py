@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from starlette.websockets import WebSocket
 
 from service.clients.model import GlmModel
 from service.core import wire
+from service.core.errors import PermitsUnavailable
 from service.edge import metrics
 from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
@@ -33,10 +35,13 @@ from service.store import keys
 from service.store.channels import Channels
 from service.store.connection import Commands
 from service.store.log import Log, library
-from service.store.permit_office import account_name
+from service.store.permit_office import PermitOffice, account_name
+from service.store.permit_steps import Timing
 from service.store.permits import RedisPermits
 from service.store.sessions import Sessions
 from service.store.subscriber import Subscriber
+
+log = structlog.get_logger("parley.app")
 
 LOOK_S = 0.25  # between looks at the readiness
 SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
@@ -62,6 +67,7 @@ class Worker:
                     background.create_task(self.turns.hold(), name="renew leases"),
                     background.create_task(self.takeover.run(), name="adopt"),
                     background.create_task(self.sockets.beat(), name="heartbeats"),
+                    background.create_task(self._be_fenced(), name="permits"),
                     background.create_task(self._watch(), name="readiness"),
                     background.create_task(self._drain(), name="drain"),
                 ]
@@ -80,16 +86,14 @@ class Worker:
             Subscriber.open(url, name=f"{name}-subscriber", missed=lambda: feeds.missed())
         )
         feeds = Feeds(self.log, Channels(self.commands, subscriber, session=session))
+        office = PermitOffice(
+            self.commands,
+            account=account_name(settings.model_url, settings.api_key),
+            model=settings.model,
+            timing=Timing(linger_s=settings.abort_linger_s),
+        )
         self.permits = await stack.enter_async_context(
-            RedisPermits.open(
-                self.commands,
-                url,
-                account=account_name(settings.model_url, settings.api_key),
-                model=settings.model,
-                tier=settings.tier,
-                session=session,
-                abort_linger_s=settings.abort_linger_s,
-            )
+            RedisPermits.join(office, url, session=session, tier=settings.tier)
         )
         self.permits.observe(wait=lambda priority, s: metrics.permit_waits.observe(s))
         model = await stack.enter_async_context(
@@ -171,6 +175,14 @@ class Worker:
             and self.permits.registered
             and self.willing()
         )
+
+    async def _be_fenced(self) -> None:
+        """End the process if a fence notice names it: its requests would go over the tier."""
+        try:
+            await self.permits.run()
+        except PermitsUnavailable as error:
+            log.critical("fenced", session=self.context.session, why=str(error))
+            self.context.quit()
 
     async def _drain(self) -> None:
         """Send the sockets away one by one, let running answers end, then say that it is done."""

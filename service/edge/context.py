@@ -23,6 +23,10 @@ def _to_nobody(state: State) -> None:
     pass
 
 
+def _not_at_all() -> None:
+    pass
+
+
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
     """One worker process, as its application sees it.
@@ -40,6 +44,8 @@ class WorkerContext:
     demo: bool = False
     # Told by the application whenever its readiness changes.
     tell: Callable[[State], None] = _to_nobody
+    # Ends the process at once, its sockets with it: for a worker that others believe to be dead.
+    quit: Callable[[], None] = _not_at_all
     # Set when the worker is to stop: take no new customer and no new turn, end what can be ended.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     # Set by the application when nothing is left that is worth waiting for. Nobody waits for it

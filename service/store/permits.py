@@ -44,12 +44,11 @@ import hashlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from service.core.errors import PermitLost
 from service.core.queueing import HeldPermit, QueueClass
-from service.store.connection import Commands
 from service.store.permit_book import Asker, Counts
 from service.store.permit_office import (
     PermitOffice,
@@ -58,7 +57,6 @@ from service.store.permit_office import (
     checked_tier,
 )
 from service.store.permit_pump import Pump
-from service.store.permit_steps import Timing
 
 Place = Callable[[int, int], None]
 
@@ -97,23 +95,6 @@ class RedisPermits:
             listening.cancel()
             await asyncio.wait([running, listening])
             await pump.close()
-
-    @classmethod
-    def open(
-        cls,
-        commands: Commands,
-        url: str,
-        *,
-        account: str,
-        model: str,
-        tier: int,
-        session: str,
-        abort_linger_s: float,
-    ) -> AbstractAsyncContextManager["RedisPermits"]:
-        """``join`` with an office of its own."""
-        timing = Timing(linger_s=abort_linger_s)
-        office = PermitOffice(commands, account=account, model=model, timing=timing)
-        return cls.join(office, url, session=session, tier=tier)
 
     async def run(self) -> None:
         """Wait for the end of the session, which is none in good order: for a TaskGroup.

@@ -9,7 +9,8 @@ from service.host.folder import Traces
 from service.host.notices import Notices, permit_office
 from service.settings import load
 from service.store.connection import Commands
-from service.store.permit_office import account_name
+from service.store.permit_office import PermitOffice, account_name
+from service.store.permit_steps import Timing
 from service.store.permits import RedisPermits
 from tests.support.valkey import Valkey
 
@@ -45,14 +46,14 @@ class DeadWorker:
     async def die(self):
         async with Commands.open(self._url, name="dead") as commands:
             await commands.wait_up()
-            opened = RedisPermits.open(
+            office = PermitOffice(
                 commands,
-                self._url,
                 account=account_name(self._settings.model_url, self._settings.api_key),
                 model=self._settings.model,
-                tier=self._settings.tier,
-                session=self._session,
-                abort_linger_s=self._settings.abort_linger_s,
+                timing=Timing(linger_s=self._settings.abort_linger_s),
+            )
+            opened = RedisPermits.join(
+                office, self._url, session=self._session, tier=self._settings.tier
             )
             permits = await opened.__aenter__()
             await permits.acquire(
