@@ -48,11 +48,6 @@ class AnswerWriter:
         if turn.cancelled:
             self.stopped.set()
 
-    @property
-    def empty(self) -> bool:
-        """Nothing of the answer has been shown, or is about to be."""
-        return not self.text and not self._pending
-
     def add(self, text: str) -> None:
         """Put ``text`` behind what there is; it is logged and shown as soon as may be."""
         if text:
@@ -131,29 +126,36 @@ class AnswerWriter:
         """Do one numbered write, until it is certain that it was done once."""
         step = _Step(self.turn.step, write)
         self._steps.append(step)
-        tries = 0
+        tries, missing = 0, [step]
         while True:
             try:
-                written = await write(self.turn)
+                for one in missing:
+                    written = await one.write(_at(self.turn, one.number))
                 break
             except StoreUnavailable:
                 await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
                 tries += 1
             except StepMissing as error:
-                await self._repair(error.has)
+                missing = self._since(error.has)
         self.turn = msgspec.structs.replace(self.turn, step=self.turn.step + 1)
         if written.cancelled:
             self.stopped.set()
         self._feeds.wrote(self.feed, written)
         return written
 
-    async def _repair(self, has: int) -> None:
-        """Write again what the log lost. Raises StepMissing where this turn does not hold it."""
-        lost = [step for step in self._steps if has <= step.number < self.turn.step]
-        if not lost or lost[0].number != has:
+    def _since(self, has: int) -> list[_Step]:
+        """What to write where the log has ``has`` steps: those after it; where it has all of them,
+        the newest again, for its reply. Raises StepMissing where this turn does not hold them.
+        """
+        first = min(has, self.turn.step)
+        lost = [step for step in self._steps if step.number >= first]
+        if lost[0].number != first or has > self.turn.step + 1:
             raise StepMissing("lost beyond this turn's memory", has=has)
-        for step in lost:
-            await step.write(msgspec.structs.replace(self.turn, step=step.number))
+        return lost
+
+
+def _at(turn: OpenTurn, step: int) -> OpenTurn:
+    return msgspec.structs.replace(turn, step=step)
 
 
 def _joined(pending: list[str | int]) -> list[str | int]:
