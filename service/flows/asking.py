@@ -20,6 +20,7 @@ from service.core.errors import (
     ModelError,
     ModelRefused,
     PermitError,
+    PermitLost,
     PermitsUnavailable,
     PermitTimeout,
 )
@@ -35,6 +36,7 @@ from service.flows.writer import AnswerWriter
 ATTEMPTS = 3  # requests that ended without an answer, over all owners; then words, not a fourth
 PERMITS_AWAY_S = 0.5  # between tries while the permits cannot be reached
 MINUTE_MS = 60_000
+INTERRUPTED = ("network_error", "sensitive")  # no end of the answer: what it did not say may stay
 
 log = structlog.get_logger("parley.asking")
 
@@ -87,12 +89,12 @@ class Asking:
                 return await self._request(job, writer, prompt, patience, show)
             except ModelError as error:
                 await writer.settled()
-                shown = len(writer.text) > len(job.shown)
+                shown = writer.text != job.shown
                 decision = self._decide(job, error, patience, shown=shown)
                 if isinstance(decision, GiveUp):
                     return _refusal(error)
                 await asyncio.sleep(decision.delay_s)
-            except PermitsUnavailable:
+            except (PermitsUnavailable, PermitLost):
                 if patience.left_s <= 0:
                     return Ending("failed", notice="answer_failed")
                 await asyncio.sleep(PERMITS_AWAY_S)
@@ -149,11 +151,12 @@ class Asking:
     ) -> Finished:
         """One answer, into the writer. One that is told anew meets the shown text at a seam."""
         seam = Seam(shown) if shown else None
-        finished: Finished | None = None
+        finished, said = None, False
         async with self._model.stream(request, deadline=deadline) as events:
             async for event in events:
                 match event:
                     case TextDelta(text=text):
+                        said = said or bool(text)
                         _take(writer, seam.add(text) if seam else Step(None, text))
                     case ToolCalls():
                         continue  # none are offered
@@ -161,10 +164,10 @@ class Asking:
                         finished = event
         if finished is None:
             raise ModelCutOff("the answer ended without its end")
-        if seam is not None:
-            _take(writer, seam.end())
-        if writer.empty and finished.reason in ("stop", "tool_calls"):
+        if not said and finished.reason in ("stop", "tool_calls"):
             raise ModelCutOff("an answer without text")
+        if seam is not None and finished.reason not in INTERRUPTED:
+            _take(writer, seam.end())
         return finished
 
 
