@@ -21,7 +21,6 @@ end of its task another message may open a turn: that one is kept, and run next.
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -179,6 +178,8 @@ class Turns:
     async def _ask(self, job: Job, running: Running, writing: "asyncio.Task[None]") -> Ending:
         """Ask, until the answer is there, the customer stops it, or the turn is lost."""
         writer = running.writer
+        if writer.stopped.is_set():
+            return Ending("stopped")  # adopted with its mark: the model is not asked
         asking = asyncio.create_task(
             self._asking.ask(job, writer, lambda frame: self._show(writer.feed, frame))
         )
@@ -224,5 +225,6 @@ async def _beside(guard: "asyncio.Task[None]", wanted: Coroutine[Any, Any, T]) -
 async def _end(task: "asyncio.Task[Any]") -> None:
     """Cancel ``task``, and wait until it has ended; how it ended was looked at already."""
     task.cancel()
-    with suppress(asyncio.CancelledError, Exception):
-        await task
+    await asyncio.wait({task})  # not `await task`: that would swallow a cancellation of our own
+    if not task.cancelled():
+        task.exception()
