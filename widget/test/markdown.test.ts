@@ -60,7 +60,7 @@ const CORPUS: readonly (readonly [string, string])[] = [
   ["[a](https://a.example/x)", "<p><a href=https://a.example/x>a</a></p>"],
   ['[a](https://a.example/x "title")', "<p><a href=https://a.example/x>a</a></p>"],
   ["[a](<https://a.example/x>)", "<p><a href=https://a.example/x>a</a></p>"],
-  ["[a](https://a.example/b_(c)_d) e", "<p><a href=https://a.example/b_(c%29_d>a</a> e</p>"],
+  ["[a](https://a.example/b_(c)_d) e", "<p><a href=https://a.example/b_(c)_d>a</a> e</p>"],
   ["[mail](mailto:a@b.example) [call](tel:+4912)", "<p><a href=mailto:a@b.example>mail</a> <a href=tel:+4912>call</a></p>"],
   ["see [1] and [x](a note)", "<p>see [1] and [x](a note)</p>"],
   ["[half", "<p>[half</p>"],

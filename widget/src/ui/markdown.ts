@@ -18,7 +18,7 @@ import * as smd from "streaming-markdown";
 
 import { ENDS_ADDRESS } from "./links.ts";
 import type { Maker } from "./nodes.ts";
-import { Nodes } from "./nodes.ts";
+import { INNER, Nodes } from "./nodes.ts";
 
 /** What smd keeps about the text so far; pinned, and held to it by the corpus test. */
 interface Parser {
@@ -138,7 +138,7 @@ export class MarkdownStream {
     if (this.#inTarget()) {
       if (char === "\n") this.#cutTarget();
       // A parenthesis that was opened inside the target closes there, and does not end it.
-      else if (char === ")" && opened(parser.pending.slice(2))) return [..."%29"].forEach((c) => this.#feed(c));
+      else if (char === ")" && opened(parser.pending.slice(2))) return this.#feed(INNER);
     } else if (parser.tokens[parser.len] === smd.RAW_URL && ENDS_ADDRESS.test(char) && char !== " " && char !== "\n") {
       this.#feed("\\"); // ends it, and would escape what follows
       parser.pending = "";
@@ -197,5 +197,5 @@ export class MarkdownStream {
 }
 
 function opened(target: string): boolean {
-  return target.split("(").length > target.split("%29").length;
+  return target.split("(").length > target.split(INNER).length;
 }

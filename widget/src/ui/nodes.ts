@@ -71,6 +71,9 @@ const BLOCKS: Readonly<Record<number, readonly [string, string?]>> = {
   [smd.EQUATION_INLINE]: ["span"],
 };
 
+/** Stands for a closing parenthesis inside a link's target, where smd would end the link: no character. */
+export const INNER = "\uffff";
+
 export class Nodes {
   readonly #make: Maker;
   readonly #tableLabel: string;
@@ -159,7 +162,7 @@ export class Nodes {
   #closeLink(open: Open): void {
     const { pending } = this.#reading;
     if (open.target === null) return this.#unwrap(open, "[", pending === "]" ? "]" : "");
-    const target = this.#reading.cut ? null : targetOf(open.target);
+    const target = this.#reading.cut ? null : targetOf(open.target.replaceAll(INNER, ")"));
     if (target === null) return this.#unwrap(open, "[", literal(open.target) + (this.#reading.cut ? "" : ")"));
     const href = safeHref(target);
     if (href === null) this.#unwrap(open, "", "");
@@ -219,5 +222,5 @@ export class Nodes {
 
 /** A target as it was written: its parentheses come back. */
 function literal(target: string): string {
-  return `](${target.replaceAll("%29", ")")}`;
+  return `](${target.replaceAll(INNER, ")")}`;
 }
