@@ -127,7 +127,9 @@ class Feed:
 
     def show(self, frame: bytes) -> None:
         """Show ``frame`` in passing to every socket here."""
-        self._latest[frame[:24]] = frame  # a type's first bytes are its own
+        kind = frame[:24]  # a type's first bytes are its own
+        self._latest.pop(kind, None)  # the newest comes last
+        self._latest[kind] = frame
         for follower in self.followers:
             follower.passing.append(frame)
         self._wake()
