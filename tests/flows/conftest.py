@@ -6,7 +6,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from service.flows import asking, context, writer
 from tests.support.flow_rig import Flows
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits between tries waits no longer than it must, a thousand times over."""
+    monkeypatch.setattr(writer, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(context, "PAUSE_S", 0.0)
+    monkeypatch.setattr(asking, "PERMITS_AWAY_S", 0.001)
 
 
 @pytest.fixture

@@ -122,6 +122,8 @@ def test_what_is_shown_in_passing_reaches_followers_and_who_comes_later():
     feed.show(THINKING)
     assert list(follower.passing) == [QUEUE, wire.queue_updated(2, 5000), THINKING]
     assert feed.latest() == [wire.queue_updated(2, 5000), THINKING]
+    feed.show(QUEUE)
+    assert feed.latest() == [THINKING, QUEUE], "what is true now comes last"
 
 
 @pytest.mark.parametrize("kind", ["answer.delta", "answer.done", "answer.started"])

@@ -20,12 +20,6 @@ from tests.support.log_rig import ask, begin, changed, decoded, kinds, offsets, 
 pieces = st.text("ab🙂é", min_size=1, max_size=4)
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch):
-    """Redis may be away for a thousand tries and the tests take no longer."""
-    monkeypatch.setattr(module, "PAUSES_S", (0.0,))
-
-
 class Writing:
     """A writer that runs, on a worker that owns a turn."""
 

@@ -1,15 +1,21 @@
 """Workers for tests of flows: everything is real but what stands behind the ports."""
 
+import re
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
+from typing import Any
 
+from service.core.commands import CustomerCommand, SendMessage
 from service.core.model import Passage, Site
 from service.flows.asking import Asking
 from service.flows.context import Context
 from service.flows.customer import Customer, CustomerCommands, Limits
 from service.flows.feed import Feed, Feeds
 from service.flows.turn import Turns
-from tests.support.log_rig import begin
+from tests.support.eventually import eventually
+from tests.support.log_rig import begin, decoded
 from tests.support.twins.channels import MemoryChannels
 from tests.support.twins.log import MemoryLog
 from tests.support.twins.memory import Memory
@@ -73,6 +79,7 @@ class FlowWorker:
             permits=self.permits, model=model, context=self.context, queue_wait_s=120.0,
             user_id=lambda conversation: f"user-{conversation}",
         )  # fmt: skip
+        self.asking._random = _Least()  # no delays between tries
         self.turns = Turns(log=self.log, feeds=self.feeds, asking=self.asking, context=self.context)
         self.ended: list[str] = []
         self.turns.ended = self.ended.append
@@ -87,8 +94,39 @@ class FlowWorker:
             await client.attach()
             yield client
 
+    async def say(
+        self, client: Client, text: str, *, id: str = "", site: Site = SITE
+    ) -> list[dict[str, Any]]:
+        """Send a message as a socket does; the frames for that socket alone."""
+        id = id or re.sub(r"[^A-Za-z0-9_-]", "-", f"id-{text[:50]:_<8}")
+        return await self.do(client, SendMessage(id, text), site)
+
+    async def do(
+        self, client: Client, command: CustomerCommand, site: Site = SITE
+    ) -> list[dict[str, Any]]:
+        customer = self.customer(client.feed.conversation, site)
+        return decoded(await self.commands.do(customer, client.feed, command))
+
+    @asynccontextmanager
+    async def occupied(self) -> AsyncIterator[None]:
+        """Somebody else holds one of the permits."""
+        within = time.monotonic() + 60
+        async with self.permits.acquire(flow="somebody", priority="live", deadline=within):
+            yield
+
+    async def quiet(self) -> None:
+        """Until no turn runs here any more."""
+        await eventually(lambda: len(self.turns) == 0, every=0.001)
+
     def customer(self, conversation: str = C, site: Site = SITE) -> Customer:
         return Customer(conversation, site, "192.0.2.1", "en")
+
+
+class _Least(Random):
+    """Draws the least there is."""
+
+    def random(self) -> float:
+        return 0.0
 
 
 class Flows:
