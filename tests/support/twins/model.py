@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from service.core.errors import ModelError
-from service.core.model import Finished, ModelEvent, ModelRequest, TextDelta, Usage
+from service.core.model import Finished, ModelEvent, ModelRequest, TextDelta, ToolCalls, Usage
 
-Happening = str | ModelError | Finished | asyncio.Event | None
+Happening = str | ModelError | ToolCalls | Finished | asyncio.Event | None
 CUT = None  # the stream is over, without its end
 
 
@@ -49,6 +49,8 @@ class ScriptedModel:
                 await asyncio.sleep(0)
                 if isinstance(happening, str):
                     yield TextDelta(happening)
+                elif isinstance(happening, ToolCalls):
+                    yield happening
                 elif isinstance(happening, asyncio.Event):
                     await happening.wait()
                 elif isinstance(happening, Finished):
