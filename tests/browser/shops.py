@@ -10,9 +10,7 @@ SITE = "pk_shop"
 SLOW = "slowly"  # a question with this word is answered at this many model tokens a second
 SLOWLY = 40
 ANSWER = "We ship to **Norway** in 5 days, and it costs 12 euro."
-LONG_ANSWER = " ".join(
-    f"Sentence number {number} is part of a long answer." for number in range(12)
-)
+LONG_ANSWER = " ".join(f"Sentence number {number} is part of a long answer." for number in range(9))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Frame, Page, expect
 
 from tests.browser.shops import LONG_ANSWER
-from tests.browser.tabs import Tab, bare
+from tests.browser.tabs import bare
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,9 +33,7 @@ async def violations(document: Page | Frame) -> list[str]:
     return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
 
 
-async def flawless(tab: Tab) -> None:
-    """The shop's page with the launcher, and the panel where there is one."""
-    documents = [tab.page.main_frame, *(f for f in tab.page.frames if "/panel?" in f.url)]
+async def flawless(*documents: Page | Frame) -> None:
     for document in documents:
         # An element that is fading in has less contrast than it will have.
         await document.evaluate(
@@ -48,21 +46,21 @@ async def flawless(tab: Tab) -> None:
 @pytest.mark.parametrize("path", ["/", "/ar/"])
 async def test_no_state_has_a_violation(path, demo, tabs):
     tab = await tabs.open(demo.shop + path)
-    await flawless(tab)
+    await flawless(tab.page)
     await tab.open()
-    await flawless(tab)
+    await flawless(tab.page, tab.frame)
     demo.control(tokens_per_second=10)
     await tab.ask(QUESTION)
     await expect(tab.panel.locator(".live .text")).to_be_visible()
-    await flawless(tab)
+    await flawless(tab.frame)
     assert await tab.whole.count() == 0, "it had ended before it was looked at"
     demo.control(reset=True)
     await tab.panel.locator(".send[type=button]").click()
     await expect(tab.panel.locator(".reason")).to_be_visible()
-    await flawless(tab)
+    await flawless(tab.frame)
     await tab.ask(QUESTION)
     await tab.answered(1)
-    await flawless(tab)
+    await flawless(tab.frame)
 
 
 async def test_no_look_has_a_violation(demo, tabs):
@@ -72,20 +70,20 @@ async def test_no_look_has_a_violation(demo, tabs):
     await tab.answered(1)
     await tab.page.emulate_media(color_scheme="dark")
     await expect(tab.panel.locator("html")).to_have_attribute("data-theme", "dark")
-    await flawless(tab)
+    await flawless(tab.page, tab.frame)
     await tab.page.emulate_media(color_scheme="light", forced_colors="active")
-    await flawless(tab)
+    await flawless(tab.page, tab.frame)
     await tab.page.emulate_media(forced_colors="none", reduced_motion="reduce")
     await tab.page.set_viewport_size(PHONE)
     await expect(tab.launcher).to_be_hidden()
-    await flawless(tab)
+    await flawless(tab.page, tab.frame)
 
 
 async def test_planted_violations_are_found_in_the_launcher_and_in_the_panel(demo, tabs):
     tab = await tabs.open(demo.shop)
     await tab.open()
     await tab.launcher.evaluate("(button) => button.removeAttribute('aria-label')")
-    assert rules(await violations(tab.page.main_frame)) == {"button-name"}
+    assert rules(await violations(tab.page)) == {"button-name"}
     await tab.composer.evaluate("""(composer) => {
       for (let left = 0; left < 20; left += 10) {
         const button = document.createElement('button');

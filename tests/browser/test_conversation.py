@@ -63,13 +63,14 @@ async def test_a_conversation_outlives_a_reload(denied, parley, tabs, playwright
             assert (in_panel, in_shop) == (None, [HANDLE])
         else:
             assert (in_panel, in_shop) == ([HANDLE], [])
-        for count in (1, 2):
-            await tab.page.reload()
-            await tab.open()
-            assert bare(await tab.answered(count)) == bare(ANSWER)
-            await tab.ask(f"{QUESTION} ({count})")
-            await tab.answered(count + 1)
-        assert await tab.said() == [QUESTION, f"{QUESTION} (1)", f"{QUESTION} (2)"]
+        await tab.page.reload()
+        await tab.open()
+        assert bare(await tab.answered(1)) == bare(ANSWER)
+        await tab.ask("And to Sweden?")  # with the successor of the handle
+        await tab.page.reload()
+        await tab.open()
+        await tab.answered(2)
+        assert await tab.said() == [QUESTION, "And to Sweden?"]
         assert await tab.page.context.cookies() == []
 
 
@@ -86,13 +87,12 @@ async def test_two_tabs_show_the_same_at_once(parley, tabs):
     other = await tabs.open(address, context)
     await other.open()
     await other.answered(1)
-    await one.ask(LONG_QUESTION)
-    await begun(other, 1)
+    await other.ask(LONG_QUESTION)
+    await begun(one, 1)
     await expect(one.stopper).to_be_visible()
+    await one.answered(2)
     await other.answered(2)
-    await other.ask(QUESTION)
-    await one.answered(3)
-    assert await one.said() == await other.said() == [QUESTION, LONG_QUESTION, QUESTION]
+    assert await one.said() == await other.said() == [QUESTION, LONG_QUESTION]
     assert await one.texts() == await other.texts()
 
 

@@ -1,5 +1,7 @@
 """The widget in pages that are not the sample shop's: strict, hostile, old-fashioned, foreign."""
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -7,6 +9,7 @@ from tests.browser.shops import ANSWER
 from tests.browser.tabs import FLAGS, Tab, bare
 from tests.support import programs
 from tests.support.eventually import eventually
+from tests.support.instance import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,6 +109,36 @@ async def test_on_returns_its_undo(parley, tabs):
       return opened;
     }""")
     assert opened == 2
+
+
+async def test_every_attribute_of_the_tag_is_obeyed(parley, tabs):
+    tag = parley.tag(position="left", label="Help", color="#ffcc00", theme="dark", locale="de-AT")
+    tab = await tabs.open(parley.page(tag=tag))
+    box = await tab.launcher.bounding_box()
+    assert box is not None and box["x"] < 100
+    await expect(tab.launcher).to_have_accessible_name("Help")
+    await expect(tab.launcher).to_have_css("background-color", "rgb(255, 204, 0)")
+    await tab.open()
+    root = tab.panel.locator("html")
+    await expect(root).to_have_attribute("lang", "de")
+    await expect(root).to_have_attribute("data-theme", "dark")
+
+
+async def test_every_call_that_the_page_on_embedding_names_is_there(parley, tabs):
+    page = (ROOT / "docs" / "embedding.md").read_text("utf-8")
+    verbs = set(re.findall(r"`Parley\('(\w+)'", page))
+    tab = await tabs.open(parley.page())
+    known = await tab.page.evaluate(
+        """(verbs) => verbs.filter((verb) => {
+      try { Parley(verb, 'en', () => {}) } catch { return false }
+      return true;
+    })""",
+        sorted(verbs - {"destroy"}),
+    )
+    assert len(known) >= 10
+    assert {*known, "destroy"} == verbs
+    unknown = "() => { try { Parley('destory') } catch (error) { return error.name } }"
+    assert await tab.page.evaluate(unknown) == "TypeError"
 
 
 async def test_hide_takes_the_launcher_away_and_show_brings_it_back(parley, tabs):

@@ -20,6 +20,7 @@ from tests.support.instance import ROOT
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 IMAGES = ROOT / "docs" / "images"
+QUICK = {"tokens_per_second": 160}
 READABLE = {"tokens_per_second": 40}  # slow enough to be reloaded in the middle of it
 SLACK = 20  # characters that may arrive between two looks
 STORES = """
@@ -63,6 +64,7 @@ JOURNEYS = {
 @pytest.mark.parametrize("language", JOURNEYS)
 async def test_a_customer_asks_and_reloads_and_loses_nothing(language, demo, tabs, request):
     journey = JOURNEYS[language]
+    demo.control(**QUICK)
     tab = await tabs.open(demo.shop + journey.path)
     await nothing_was_touched(tab, demo.url)
 
