@@ -72,6 +72,9 @@ async def test_no_look_has_a_violation(demo, tabs):
     await expect(tab.panel.locator("html")).to_have_attribute("data-theme", "dark")
     await flawless(tab.page, tab.frame)
     await tab.page.emulate_media(color_scheme="light", forced_colors="active")
+    await expect(tab.panel.locator(".field")).to_have_css(
+        "outline-style", "solid"
+    )  # it has the focus
     await flawless(tab.page, tab.frame)
     await tab.page.emulate_media(forced_colors="none", reduced_motion="reduce")
     await tab.page.set_viewport_size(PHONE)
