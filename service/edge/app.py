@@ -5,8 +5,9 @@ import hashlib
 import hmac
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import structlog
 from starlette.applications import Starlette
@@ -17,7 +18,6 @@ from starlette.websockets import WebSocket
 
 from service.clients.model import GlmModel
 from service.core import wire
-from service.core.errors import PermitsUnavailable
 from service.edge import metrics
 from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
@@ -63,14 +63,15 @@ class Worker:
             feeds, model = await self._open(stack)
             self._wire(feeds, model)
             async with asyncio.TaskGroup() as background:
-                tasks = [
-                    background.create_task(self.turns.hold(), name="renew leases"),
-                    background.create_task(self.takeover.run(), name="adopt"),
-                    background.create_task(self.sockets.beat(), name="heartbeats"),
-                    background.create_task(self._be_fenced(), name="permits"),
-                    background.create_task(self._watch(), name="readiness"),
-                    background.create_task(self._drain(), name="drain"),
-                ]
+                parts = {
+                    "renew leases": self.turns.hold(),
+                    "adopt": self.takeover.run(),
+                    "heartbeats": self.sockets.beat(),
+                    "permits": self.permits.run(),
+                    "readiness": self._watch(),
+                    "drain": self._drain(),
+                }
+                tasks = [background.create_task(self._keep(*part)) for part in parts.items()]
                 yield
                 for task in tasks:
                     task.cancel()
@@ -176,13 +177,18 @@ class Worker:
             and self.willing()
         )
 
-    async def _be_fenced(self) -> None:
-        """End the process if a fence notice names it: its requests would go over the tier."""
+    async def _keep(self, name: str, part: Coroutine[Any, Any, None]) -> None:
+        """Run a part that the worker cannot do without: where it fails, the process ends.
+
+        A worker that lost half of itself would go on taking customers and serve none. A fence
+        notice ends it here too: its permits are given away, so its requests must not go on.
+        """
         try:
-            await self.permits.run()
-        except PermitsUnavailable as error:
-            log.critical("fenced", session=self.context.session, why=str(error))
+            await part
+        except Exception:
+            log.critical("worker broke", part=name, exc_info=True)
             self.context.quit()
+            raise
 
     async def _drain(self) -> None:
         """Send the sockets away one by one, let running answers end, then say that it is done."""

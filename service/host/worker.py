@@ -43,7 +43,7 @@ from service.settings import load, load_sites
 APPLICATION = "service.edge.app:create_app"
 FAILED = 2  # exit status: cannot start, and has said why
 ORPHANED = 3  # exit status: the supervisor is gone
-FENCED = 4  # exit status: a fence notice says that this worker is dead; its permits are given away
+BROKEN = 4  # exit status: a part failed that it cannot do without, or a fence notice names it
 # The library's own cap on one message, far above any frame limit: it closes 1009.
 WS_BYTES = 65_536
 CLOSE_S = 1  # a close frame waits so long for its answer
@@ -203,7 +203,7 @@ def build_context(arguments: argparse.Namespace, link: Link) -> WorkerContext:
         slot=arguments.slot,
         demo=arguments.demo,
         tell=link.tell,
-        quit=lambda: os._exit(FENCED),
+        quit=lambda: os._exit(BROKEN),
     )
 
 

@@ -42,6 +42,7 @@ class Pump:
         self._inbox = office.inbox(session)
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0  # of the alarm, on the loop's clock
         self._heartbeat_at = 0.0
         self._due_at = float("inf")  # when time alone may free what our waiters wait for
         self._failing_since: float | None = None
@@ -126,9 +127,10 @@ class Pump:
         """``when`` in time.monotonic(); an earlier alarm stays."""
         at = self._loop.time() + max(0.0, when - time.monotonic())
         if self._alarm is not None:
-            if self._alarm.when() <= at:
+            if self._rings_at <= at:
                 return
             self._alarm.cancel()
+        self._rings_at = at  # uvloop gives no time to a timer that is due at once
         self._alarm = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
