@@ -68,14 +68,18 @@ def version() -> str:
 
 def packages(locks: tuple[str, ...]) -> str:
     """Install what ``locks`` name, each file checked against its hash; the megabytes fetched."""
-    paths = [ROOT / lock for lock in locks]
-    stamp, key = STAMPS / Path(locks[0]).name, digest(paths, version())
-    if stamped(stamp, key):
+    if stamped(*stamp_of(locks)):
         return AS_BEFORE
-    wanted = [part for path in paths for part in ("--requirement", path)]
+    wanted = [part for lock in locks for part in ("--requirement", ROOT / lock)]
     said = call([*PIP, "--require-hashes", *wanted], advice=NETWORK)
-    set_stamp(stamp, key)
+    for done in (locks, RUN_TIME) if locks == DEVELOPMENT else (locks,):
+        set_stamp(*stamp_of(done))
     return f"{downloaded(said):.0f} MB fetched"
+
+
+def stamp_of(locks: tuple[str, ...]) -> tuple[Path, str]:
+    """The stamp of these locks, and its key."""
+    return STAMPS / Path(locks[0]).name, digest([ROOT / lock for lock in locks], version())
 
 
 def downloaded(said: str) -> float:
