@@ -13,6 +13,7 @@ from service.store import keys
 from tests.support.eventually import eventually
 from tests.support.flow_rig import SITE, C, FlowWorker
 from tests.support.log_rig import Answer, ask, begin, decoded, read
+from tests.support.twins.memory import Memory
 
 LEASE_MS = 3000
 
@@ -27,8 +28,8 @@ def fast_looks(monkeypatch):
 class Watch:
     """A worker's takeover that runs."""
 
-    def __init__(self, worker: FlowWorker, takeover: Takeover) -> None:
-        self.memory = worker.memory
+    def __init__(self, memory: Memory, takeover: Takeover) -> None:
+        self.memory = memory
         self.takeover = takeover
         self.willing = True
 
@@ -48,7 +49,7 @@ async def watching(worker: FlowWorker) -> AsyncIterator[Watch]:
         partitions=keys.PARTITIONS,
         willing=lambda: watch.willing,
     )
-    watch = Watch(worker, takeover)
+    watch = Watch(worker.log._memory, takeover)
     tasks = [asyncio.create_task(takeover.run()), asyncio.create_task(worker.turns.hold())]
     try:
         yield watch

@@ -30,7 +30,7 @@ class Writing:
 
     @property
     def appends(self) -> int:
-        return self.worker.memory.calls.count("append")
+        return self.worker.log._memory.calls.count("append")
 
 
 @asynccontextmanager

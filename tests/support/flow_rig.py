@@ -14,14 +14,16 @@ from service.flows.context import Context
 from service.flows.customer import Customer, CustomerCommands, Limits
 from service.flows.feed import Feed, Feeds
 from service.flows.turn import Turns
+from service.store.channels import Channels
 from tests.support.eventually import eventually
-from tests.support.log_rig import begin, decoded
+from tests.support.log_rig import AnyLog, begin, decoded
 from tests.support.twins.channels import MemoryChannels
 from tests.support.twins.log import MemoryLog
 from tests.support.twins.memory import Memory
 from tests.support.twins.model import Happening, ScriptedModel
 from tests.support.twins.permits import MemoryPermits
 
+AnyChannels = Channels | MemoryChannels
 C = "conversation-1"
 SITE = Site(
     key="pk_test",
@@ -64,13 +66,13 @@ class Client:
 
 
 class FlowWorker:
-    """One worker: its session on the shared memory and all its flows."""
+    """One worker: its view of the log, its channels, and all its flows."""
 
-    def __init__(self, memory: Memory, session: str, model: ScriptedModel, tier: int) -> None:
-        self.session = session
-        self.memory = memory
-        self.log = MemoryLog(memory, session=session)
-        self.channels = MemoryChannels(memory.air, session=session)
+    def __init__(
+        self, log: AnyLog, channels: AnyChannels, model: ScriptedModel, *, tier: int = 50
+    ) -> None:
+        self.log = log
+        self.channels = channels
         self.feeds = Feeds(self.log, self.channels)
         self.model = model
         self.permits = MemoryPermits(tier)
@@ -140,7 +142,12 @@ class Flows:
     async def worker(
         self, *scripts: Sequence[Happening], session: str = "a", tier: int = 50
     ) -> FlowWorker:
-        worker = FlowWorker(self.memory, session, ScriptedModel(*scripts), tier)
+        worker = FlowWorker(
+            MemoryLog(self.memory, session=session),
+            MemoryChannels(self.air, session=session),
+            ScriptedModel(*scripts),
+            tier=tier,
+        )
         self._stack.push_async_callback(worker.turns.drain, 0)
         await begin(worker.log, C)
         return worker
