@@ -4,6 +4,7 @@ The suite is deaf to the settings of the machine that it runs on: PARLEY_* and t
 variables are removed, except those that the tests themselves read.
 """
 
+import asyncio
 import os
 import socket
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import uvloop
 from redis.asyncio import Redis
 
 from tests.support import programs
@@ -51,6 +53,11 @@ NEEDS = {
     "browser": Need(programs.chromium, ".venv/bin/playwright install --with-deps chromium"),
     "nginx": Need(programs.nginx, "apt-get install nginx"),
 }
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that workers run on; it is not asyncio's own in every corner."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
