@@ -4,6 +4,7 @@ room. What is past a limit today is listed with its size, and may only shrink.
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def test_the_first_click_costs_at_most_thirty_kilobytes_in_every_locale():
         for locale, panel in panels.items()
     }
     assert max(sizes.values()) <= PANEL_BYTES, sizes
+
+
+def test_the_readme_states_these_bytes_as_they_are():
+    """Within 3 %, so that a small edit of the widget leaves the page alone."""
+    panels = manifest()["panel"].values()
+    today = {
+        brotli_bytes(manifest()["loader"]["file"]),
+        max(sum(map(brotli_bytes, [panel["html"], *panel["files"]])) for panel in panels),
+    }
+    stated = re.findall(r"([\d,]+) bytes in brotli", read(ROOT / "README.md"))
+    figures = sorted(int(figure.replace(",", "")) for figure in stated)
+    assert figures == [pytest.approx(size, rel=0.03) for size in sorted(today)]
 
 
 def test_the_size_brake_itself_brakes():

@@ -171,3 +171,6 @@ def main(words: list[str]) -> int:
     except KeyboardInterrupt:
         say("\ninterrupted; the same command goes on where this one stopped")
         return 130
+    except BrokenPipeError:  # `make install | head`: nobody reads on, so say no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
