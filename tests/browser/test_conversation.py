@@ -178,9 +178,9 @@ async def test_an_answer_ends_though_all_workers_are_killed_in_the_middle_of_it(
     tab = await tabs.open(parley.page())
     tab.expects("WebSocket", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "Failed to load resource")
     await tab.open()
+    before = {worker["pid"] for worker in parley.instance.workers()}
     await tab.ask(LONG_QUESTION)
     await begun(tab)
-    before = {worker["pid"] for worker in parley.instance.workers()}
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     assert bare(await tab.answered(1)) == bare(LONG_ANSWER)

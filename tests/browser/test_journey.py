@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 IMAGES = ROOT / "docs" / "images"
 QUICK = {"tokens_per_second": 160}
-READABLE = {"tokens_per_second": 40}  # slow enough to be reloaded in the middle of it
+READABLE = {"tokens_per_second": 30}  # slow enough to be reloaded in the middle of it
 SLACK = 20  # characters that may arrive between two looks
 STORES = """
 async () => [
