@@ -163,10 +163,10 @@ TARGETS: dict[str, Callable[[], int]] = {
 
 def main(words: list[str]) -> int:
     """Exit code: 0 done, 1 a step failed, 2 no such target, 130 interrupted."""
-    if not words or words[0] not in TARGETS:
-        say(f"one of: {' '.join(TARGETS)}")
-        return 2
     try:
+        if not words or words[0] not in TARGETS:
+            say(f"one of: {' '.join(TARGETS)}")
+            return 2
         return TARGETS[words[0]]()
     except KeyboardInterrupt:
         say("\ninterrupted; the same command goes on where this one stopped")
