@@ -15,6 +15,14 @@ PAGE = """<!doctype html>
 </html>
 """
 
+# What a page may write to be able to call before the loader is there, with an ear for every event.
+STUB = """<script nonce="n0nce">
+window.Parley = function () { (Parley.q = Parley.q || []).push(arguments) };
+window.heard = [];
+for (const name of ['ready', 'open', 'close', 'message', 'unread', 'handoff', 'error'])
+  Parley('on', name, (detail) => heard.push([name, detail ?? null]));
+</script>"""
+
 
 class Pages:
     """`pages.add("/", body=…)` gives the address of a new page."""

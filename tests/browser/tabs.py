@@ -130,6 +130,15 @@ class Tab:
 
         return seen
 
+    async def heard(self, name: str) -> list[object]:
+        """What came with every event of this name so far, on a page with `pages.STUB`."""
+        return [
+            detail for event, detail in await self.page.evaluate("() => heard") if event == name
+        ]
+
+    async def has_heard(self, name: str, expected: list[object]) -> bool:
+        return await self.heard(name) == expected
+
     async def caret_is_in_composer(self) -> bool:
         """Both documents agree: keys go into the panel's text field."""
         outside = await self.page.evaluate(
