@@ -7,6 +7,7 @@ from being seen; one does the commands, in order; one sends. The first that ends
 import asyncio
 from typing import Any
 
+import msgspec
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -37,6 +38,8 @@ from service.store.sessions import Sessions
 HELLO_S = 5.0  # a client that says nothing for so long is none
 WAITING = 64  # commands read ahead; the reader pauses beyond, and TCP slows the sender down
 RETRY_MS = 1000  # while Redis is away: it is usually back within a second or two
+
+EVERY_LANGUAGE = tuple(languages.LANGUAGES)
 
 log = structlog.get_logger("parley.customers")
 
@@ -143,7 +146,7 @@ class CustomerSockets:
     async def _recognise(
         self, websocket: WebSocket, hello: commands.Hello, address: str
     ) -> Customer:
-        locale = languages.match(hello.locale, list(languages.LANGUAGES), "en")
+        locale = languages.match(hello.locale, EVERY_LANGUAGE, "en")
         try:
             bearer = await self._sessions.check(hello.token)
         except StoreError as error:
@@ -216,17 +219,22 @@ class CustomerSockets:
         self, socket: Socket, customer: Customer, waiting: "asyncio.Queue[dict[str, Any]]"
     ) -> None:
         while True:
-            await self._one(socket, customer, await waiting.get())
+            customer = await self._one(socket, customer, await waiting.get())
 
-    async def _one(self, socket: Socket, customer: Customer, frame: dict[str, Any]) -> None:
-        """Do one command; what is wrong with it is told, and the next one is taken."""
+    async def _one(self, socket: Socket, customer: Customer, frame: dict[str, Any]) -> Customer:
+        """Do one command; what is wrong with it is told, and the next one is taken.
+
+        Returns the customer, who may have said hello in another language.
+        """
         named = frame.get("id")
         ref = named if isinstance(named, str) and len(named) <= 64 else None
         try:
             command = commands.command(frame)
             if isinstance(command, commands.Hello):
+                locale = languages.match(command.locale, EVERY_LANGUAGE, customer.locale)
+                customer = msgspec.structs.replace(customer, locale=locale)
                 await self._attach(socket, customer, commands.position(command.pos))
-                return
+                return customer
             socket.say(*await self._customers.do(customer, socket.feed, command))
             if isinstance(command, commands.SendMessage):
                 metrics.messages.labels(customer.site.key).inc()
@@ -236,6 +244,7 @@ class CustomerSockets:
             raise
         except StoreError:
             socket.say(_told(Unavailable(retry_ms=RETRY_MS), customer.locale, ref))
+        return customer
 
     async def _say_unavailable(self, websocket: WebSocket, locale: str) -> None:
         frame = _told(Unavailable(retry_ms=RETRY_MS), locale, None)

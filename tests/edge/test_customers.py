@@ -56,6 +56,19 @@ async def test_a_position_of_another_log_is_reset(instance, pos):
         await client.got("welcome", mode="reset")
 
 
+async def test_hello_again_in_another_language_is_answered_in_that_one(instance):
+    async with customer(instance.url, locale="de") as client:
+        await client.say({"type": "nonsense"})
+        german = await client.got("error")
+        token = client.session["token"]
+        await client.say({"type": "hello", "v": 1, "token": token, "locale": "fr-CH"})
+        count = len(client.frames)
+        await client.say({"type": "nonsense"})
+        await client.until(lambda: len([f for f in client.frames if f["type"] == "error"]) == 2)
+        french = next(f for f in client.frames[count:] if f["type"] == "error")
+        assert french["message"] != german["message"]
+
+
 async def test_two_sockets_of_one_customer_see_the_same(instance):
     async with customer(instance.url) as one:
         two = Client(instance.url)
