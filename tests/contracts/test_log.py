@@ -536,6 +536,15 @@ async def test_a_stop_for_what_is_not_open_does_nothing(a, world):
     assert not (await ask(a, C, "question-2")).cancelled
 
 
+async def test_a_stop_of_an_older_answer_does_not_mark_the_open_one(a):
+    await answer(a, C, "question-1", "One")
+    told = Answer(a, C, await ask(a, C, "question-2"))
+    for m in (1, 2, 3):
+        await a.stop(C, m)
+    assert not (await told.append("Two")).cancelled
+    assert not await a.renew(C, told.turn)
+
+
 async def test_a_mark_does_not_outlive_its_turn(a):
     told = Answer(a, C, await ask(a, C, "question-1"))
     await send(a, C, "question-2")
@@ -819,6 +828,16 @@ async def test_a_handle_stays_good_for_a_minute_after_a_successor_was_used(a, wo
     assert await a.redeem(C, used="h1", successor="h2c", lives_s=60) == 1
     await world.advance(1)
     assert await a.redeem(C, used="h1", successor="h2d", lives_s=60) is None
+
+
+async def test_that_minute_begins_when_a_successor_is_used_first(a, world):
+    await a.redeem(C, used="", successor="h1", lives_s=60)
+    await a.redeem(C, used="h1", successor="h2", lives_s=60)
+    await a.redeem(C, used="h2", successor="h3", lives_s=60)
+    await world.advance(50_000)
+    assert await a.redeem(C, used="h2", successor="h3b", lives_s=60) == 1
+    await world.advance(10_001)
+    assert await a.redeem(C, used="h1", successor="h2b", lives_s=60) is None
 
 
 async def test_a_later_use_revokes_all_handles_and_starts_a_generation(a, world):

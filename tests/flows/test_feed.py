@@ -333,6 +333,24 @@ async def test_another_epoch_makes_every_socket_attach_again(flows, settled):
         assert client.snapshots == 2
 
 
+async def test_a_log_that_lost_its_tail_makes_every_socket_attach_again(flows, settled):
+    a, b = await flows.worker(), await flows.worker(session="b")
+    async with b.client() as client:
+        await ask(a.log, C)
+        await settled()
+        assert client.feed.top == 2
+        del flows.memory.conversations[C]
+        await begin(a.log, C)
+        b.feeds.missed()  # whoever lost its tail was away
+        await settled()
+        assert (client.feed.top, client.feed.losses) == (0, 1)
+        assert await client.read() == []
+        await send(a.log, C, "Anew")
+        await settled()
+        assert read(await client.read())[1] == "Anew"
+        assert client.snapshots == 2
+
+
 async def test_while_redis_is_away_it_keeps_trying_to_read_what_is_missing(flows, settled):
     a, b = await flows.worker(), await flows.worker(session="b")
     async with b.client() as client:

@@ -266,5 +266,3 @@ def read(frames: Sequence[bytes]) -> dict[int, str]:
                 assert frame["length"] == wire.units(text)
                 assert frame["crc32"] == wire.checksum(text)
     return {m: text.decode("utf-16-le") for m, text in shown.items()}
-
-
