@@ -101,8 +101,18 @@ async def test_the_panel_may_be_framed_by_its_sites_origins_only(http, instance)
     assert "{{" not in reply.text and "The Shop" in reply.text
 
 
-async def test_the_panel_of_no_site_is_a_problem(http):
-    assert (await http.get("/panel", params={"site": "pk_nobody"})).json()["code"] == "site_unknown"
+async def test_the_panel_of_no_site_is_a_page_that_can_say_so(http):
+    key = "pk_nobody"
+    reply = await http.get("/panel", params={"site": key, "locale": "ar"})
+    assert reply.status_code == 404 and 'dir="rtl"' in reply.text
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors *" in reply.headers["content-security-policy"]
+    assert reply.headers["cache-control"] == "no-store"
+
+
+async def test_a_sites_key_is_text_in_the_panel_never_html(http):
+    reply = await http.get("/panel", params={"site": '"><script>alert(1)</script>'})
+    assert "<script>alert" not in reply.text and "&lt;script&gt;" in reply.text
 
 
 @pytest.mark.parametrize(("accepted", "coding"), [("br, gzip", "br"), ("gzip", "gzip"), ("", None)])

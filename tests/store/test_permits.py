@@ -525,13 +525,13 @@ async def test_a_refusal_gives_the_flow_its_round_back(crew: Crew, eventually):
     one = await crew.worker("one")
     for _ in range(3):
         for holder in await one.take(4):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.08)
             await leave(holder)
     taken = await one.take(4, "greedy")
     early = [await Waiting.queued(one, f"other{n}") for n in range(4)]
     for _ in range(3):
         with pytest.raises(QueueTooLong):
-            async with one.acquire("modest", within=0.005):
+            async with one.acquire("modest", within=0.04):
                 raise AssertionError("there was no permit")
     modest = await Waiting.queued(one, "modest")
     late = await Waiting.queued(one, "other0")
