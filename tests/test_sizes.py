@@ -3,6 +3,7 @@ room. What is past a limit today is listed with its size, and may only shrink.
 """
 
 import ast
+import gzip
 import json
 import re
 from collections.abc import Iterator
@@ -113,6 +114,12 @@ def brotli_bytes(name: str) -> int:
     return len((ASSETS / f"{name}.br").read_bytes())
 
 
+def first_click_bytes(panel: dict) -> int:
+    """Script and sheet in brotli; the page, which the server fills in, in gzip."""
+    page = gzip.compress((ASSETS / panel["html"]).read_bytes())
+    return len(page) + sum(map(brotli_bytes, panel["files"]))
+
+
 def manifest() -> dict:
     assert ASSETS.is_dir(), "the widget is not built: run `make widget`"
     return json.loads(read(ASSETS / "manifest.json"))
@@ -125,10 +132,7 @@ def test_a_page_that_embeds_parley_pays_at_most_two_and_a_half_kilobytes():
 def test_the_first_click_costs_at_most_thirty_kilobytes_in_every_locale():
     panels = manifest()["panel"]
     assert {"en", "zh", "ar", "de"} <= set(panels)
-    sizes = {
-        locale: sum(brotli_bytes(name) for name in [panel["html"], *panel["files"]])
-        for locale, panel in panels.items()
-    }
+    sizes = {locale: first_click_bytes(panel) for locale, panel in panels.items()}
     assert max(sizes.values()) <= PANEL_BYTES, sizes
 
 
@@ -137,9 +141,9 @@ def test_the_readme_states_these_bytes_as_they_are():
     panels = manifest()["panel"].values()
     today = {
         brotli_bytes(manifest()["loader"]["file"]),
-        max(sum(map(brotli_bytes, [panel["html"], *panel["files"]])) for panel in panels),
+        max(map(first_click_bytes, panels)),
     }
-    stated = re.findall(r"([\d,]+) bytes in brotli", read(ROOT / "README.md"))
+    stated = re.findall(r"([\d,]+) bytes", read(ROOT / "README.md"))
     figures = sorted(int(figure.replace(",", "")) for figure in stated)
     assert figures == [pytest.approx(size, rel=0.03) for size in sorted(today)]
 

@@ -7,7 +7,7 @@
 //                      {{site_name}} and {{contact}} in, HTML-escaped
 //   locale.LOCALE.HASH.json  the texts again, for a change of language without a reload
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -15,7 +15,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const out = join(here, "../service/edge/assets");
+const built = join(here, "../service/edge/assets");
+const out = `${built}.new`; // takes the old one's place at the end: nobody ever finds half of it
 const BUDGET = { loader: 2_560, panel: 30_720 }; // bytes in brotli: 2.5 KB, and 30 KB with one locale
 const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur"]);
 const TYPES = { js: "text/javascript", css: "text/css", html: "text/html", json: "application/json" };
@@ -114,3 +115,5 @@ if (sizes.some(([, size, budget]) => size > budget)) {
   console.error("too large: see the budgets at the top of build.mjs");
   process.exit(1);
 }
+rmSync(built, { recursive: true, force: true });
+renameSync(out, built);

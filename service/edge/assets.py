@@ -4,8 +4,10 @@ The build puts hashed and precompressed files beside a manifest. A hashed file n
 browsers may keep it for ever; the loader and the panel's page are asked for again after minutes.
 """
 
+import gzip
 import html
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -89,14 +91,17 @@ class PanelRoute:
             "site_name": site.name if site else "",
             "contact": site.contact if site else "",
         }
+        page = self._assets.panel(locale, values).encode()
+        small = "gzip" in _codings(request)
         return Response(
-            self._assets.panel(locale, values),
+            _zipped(page) if small else page,
             status_code=200 if site else 404,
             media_type="text/html",
             headers={
+                **({"content-encoding": "gzip"} if small else {}),
                 "content-security-policy": self._policy(request, site),
                 "cache-control": FOR_MINUTES if site else "no-store",
-                "vary": "accept-language, host",
+                "vary": "accept-language, accept-encoding, host",
                 "referrer-policy": "no-referrer",
                 "x-content-type-options": "nosniff",
                 "cross-origin-resource-policy": "cross-origin",
@@ -144,9 +149,18 @@ def _read(folder: Traversable, name: str, kind: str) -> File:
     return File(kind, folder.joinpath(name).read_bytes(), coded)
 
 
-def _serve(request: Request, file: File, caching: str) -> Response:
+def _codings(request: Request) -> set[str]:
     accepted = request.headers.get("accept-encoding", "")
-    codings = {part.partition(";")[0].strip() for part in accepted.split(",")}
+    return {part.partition(";")[0].strip() for part in accepted.split(",")}
+
+
+@lru_cache(maxsize=256)  # pages: a few for each site, and some for sites that are none
+def _zipped(page: bytes) -> bytes:
+    return gzip.compress(page, mtime=0)
+
+
+def _serve(request: Request, file: File, caching: str) -> Response:
+    codings = _codings(request)
     body, headers = file.plain, {}
     for coding, smaller in file.coded.items():
         if coding in codings:
