@@ -244,6 +244,21 @@ async def test_steps_that_the_log_lost_are_written_again_at_the_same_offsets(
         assert read(entries)[2] == told + "!"
 
 
+@pytest.mark.parametrize("faults", [["", "", "after"], ["", "after", ""], ["", "before", "after"]])
+async def test_a_reply_that_is_lost_while_the_log_is_made_good_is_asked_for_again(flows, faults):
+    async with writing(await flows.worker()) as w:
+        empty = copy.deepcopy(flows.memory.conversations[C])
+        w.writer.add("One")
+        await w.writer.settled()
+        flows.memory.conversations[C] = empty
+        fate = iter(faults)
+        flows.memory.fault = lambda call: next(fate, "") if call in WRITES else ""
+        w.writer.add(" two")
+        await w.writer.finish("stop")
+        assert read(await flows.entries())[2] == "One two"
+        assert kinds(await flows.entries()).count("answer.delta") == 2
+
+
 async def test_redis_may_lose_its_tail_more_than_once(flows):
     async with writing(await flows.worker()) as w:
         empty = copy.deepcopy(flows.memory.conversations[C])
