@@ -6,20 +6,21 @@ A wrong value raises SettingError, whose one line names the variable and a value
 """
 
 import ipaddress
-import tomllib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from service.core.errors import SettingError
-from service.core.model import Site
 
 TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # requests in flight, by benefit level
 SIMULATED_KEY = "simulator.key"  # sent to an endpoint on this machine that asks for none
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+UNIT_BYTES = 6  # of a UTF-16 unit in a frame, where the client escapes it: `\ud83d`
+FRAME_REST_BYTES = 2048  # of a frame, for what is not text: the id, the page's address
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,9 +116,17 @@ def _tier(text: str) -> int:
     return int(text)
 
 
+def _has_host(parts: SplitResult) -> bool:
+    """Whether there is a host, and where there is a port, one that can be."""
+    try:
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _model_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not _has_host(parts):
         raise ValueError("wants a URL such as https://open.bigmodel.cn/api/paas/v4")
     return text.rstrip("/")
 
@@ -126,7 +135,8 @@ def _redis_url(text: str) -> str | None:
     if not text:
         return None
     parts = urlsplit(text)
-    if parts.scheme not in REDIS_SCHEMES or not (parts.hostname or parts.path):
+    local = parts.scheme == "unix" and parts.path
+    if parts.scheme not in REDIS_SCHEMES or not (local or _has_host(parts)):
         raise ValueError("wants a URL such as redis://127.0.0.1:6379/0")
     return text
 
@@ -135,7 +145,7 @@ def _origin(text: str) -> str | None:
     if not text:
         return None
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+    if parts.scheme not in ("http", "https") or not _has_host(parts) or parts.path.strip("/"):
         raise ValueError("wants scheme and host only, such as https://chat.shop.example")
     return text.rstrip("/").lower()
 
@@ -354,71 +364,30 @@ def load(environ: Mapping[str, str], *, redis_fallback: bool = True) -> Settings
         try:
             values[variable.field] = variable.parse(text)
         except ValueError as error:
-            raise SettingError(f"{variable.name}={text}: {error}") from error
+            raise SettingError(f"{variable.name}={_secretless(text)}: {error}") from error
     known = {variable.name for variable in VARIABLES} | OUTSIDE
     for name in sorted(environ):
         if name.startswith("PARLEY_") and name not in known:
             raise SettingError(f"{name} is no setting of Parley; docs/settings.md lists them")
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.message_units > longest_message(settings.frame_bytes):
+        raise SettingError(
+            f"PARLEY_FRAME_BYTES={settings.frame_bytes}: too small for any message of "
+            f"PARLEY_MESSAGE_UNITS={settings.message_units}, which may need "
+            f"{settings.message_units * UNIT_BYTES + FRAME_REST_BYTES}"
+        )
+    return settings
+
+
+def longest_message(frame_bytes: int) -> int:
+    """UTF-16 units that surely fit a frame of so many bytes, escaped or not."""
+    return (frame_bytes - FRAME_REST_BYTES) // UNIT_BYTES
 
 
 # Read by the tests and the build, never by the server.
 OUTSIDE = {"PARLEY_CHROMIUM"}
 
 
-class _Sites(msgspec.Struct, forbid_unknown_fields=True):
-    site: list[Site] = []
-
-
-def load_sites(path: Path) -> dict[str, Site]:
-    """The sites that ``path`` (TOML, one ``[[site]]`` each) declares, by key."""
-    try:
-        raw = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SettingError(f"PARLEY_SITES={path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingError(f"PARLEY_SITES={path}: not TOML: {error}") from error
-    try:
-        declared = msgspec.convert(raw, _Sites).site
-    except msgspec.ValidationError as error:
-        raise SettingError(f"PARLEY_SITES={path}: {error}") from error
-    if not declared:
-        raise SettingError(f"PARLEY_SITES={path}: declares no site; add a [[site]] with a key")
-    sites: dict[str, Site] = {}
-    for site in declared:
-        _check_site(path, site)
-        if site.key in sites:
-            raise SettingError(f"PARLEY_SITES={path}: the site key {site.key!r} stands twice")
-        sites[site.key] = site
-    return sites
-
-
-def _check_site(path: Path, site: Site) -> None:
-    where = f"PARLEY_SITES={path}: site {site.key!r}"
-    if not site.key or not site.key.replace("_", "").replace("-", "").isalnum():
-        raise SettingError(f"{where}: a key is letters, digits, - and _, such as pk_shop")
-    if not site.origins:
-        raise SettingError(f'{where}: needs origins = ["https://shop.example"]')
-    for origin in site.origins:
-        _check_origin(where, origin)
-    for passage in site.facts:
-        if not passage.text or not passage.title:
-            raise SettingError(f"{where}: a fact needs a title and a text in some language")
-
-
-def _check_origin(where: str, origin: str) -> None:
-    """Scheme, host and port; ``*.`` only in front of a name, port ``*`` only on loopback names."""
-    scheme, _, rest = origin.partition("://")
-    host, _, port = rest.partition(":")
-    loopback = host in ("127.0.0.1", "localhost") or host.endswith(".localhost")
-    bare = host.removeprefix("*.")
-    good = (
-        scheme in ("http", "https")
-        and origin == origin.lower()
-        and bare.replace(".", "").replace("-", "").isalnum()
-        and (not host.startswith("*.") or "." in bare)
-        and (not port or port.isdigit() or (port == "*" and loopback))
-        and not rest.endswith(":")
-    )
-    if not good:
-        raise SettingError(f"{where}: {origin!r} is no origin such as https://shop.example")
+def _secretless(text: str) -> str:
+    """``text`` without what a URL has before its host: a wrong setting may hold a password."""
+    return re.sub(r"//.*@", "//…@", text)

@@ -85,6 +85,22 @@ def test_every_setting_stands_in_the_example_environment():
     assert sorted(set(lines)) == sorted(variables())
 
 
+def test_every_field_of_a_site_stands_in_the_page_on_sites():
+    from service.core.model import Site, SiteLimits
+
+    rows = re.findall(r"^\| `([a-z_]+)` \|", read(DOCS / "sites.md"), re.MULTILINE)
+    assert rows == [*Site.__struct_fields__, *SiteLimits.__struct_fields__]
+
+
+def test_every_notice_that_a_turn_can_end_with_is_documented():
+    """`notice="…"` anywhere in flows/, and the codes of wire.notice."""
+    flows = "\n".join(read(path) for path in sorted((SERVICE / "flows").glob("*.py")))
+    codes = set(re.findall(r'notice(?:=|\()"([a-z_]+)"', flows))
+    assert len(codes) >= 6, codes
+    section = read(DOCS / "wire.md").split("## Notices")[1].split("\n## ")[0]
+    assert codes <= in_backticks(section)
+
+
 def test_every_error_code_is_documented():
     assert not undocumented({kind.code for kind in errors()} - {"internal"})
 

@@ -31,9 +31,10 @@ MAY_IMPORT = {
     "clients": {"core"},
     "simulator": {"core"},
     "settings": {"core"},
+    "sites": {"core", "settings"},
     "demo": {"core", "settings"},  # the sample shop: pages that edge mounts where it is asked to
     "edge": {"core", "flows", "store", "clients", "settings", "demo"},
-    "host": {"core", "store", "edge", "settings"},
+    "host": {"core", "store", "edge", "settings", "sites"},
     "cli": {"core", "store", "edge", "host", "simulator", "settings"},
     "__main__": {"cli"},
 }

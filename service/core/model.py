@@ -6,17 +6,16 @@ import msgspec
 
 Author = Literal["customer", "assistant", "agent", "notice"]
 Status = Literal["assisted", "waiting", "assigned", "resolved"]
-Reason = Literal["stop", "length", "stopped", "handoff", "withdrawn", "failed"]
 
 
-class Passage(msgspec.Struct, frozen=True):
+class Passage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A retrievable piece of what a shop says about itself, in the languages it says it in."""
 
     title: dict[str, str]
     text: dict[str, str]
 
 
-class SiteLimits(msgspec.Struct, frozen=True):
+class SiteLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A site's own limits; None means the setting of the same name."""
 
     message_units: int | None = None
@@ -39,7 +38,6 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: str = ""
     facts: tuple[Passage, ...] = ()
     limits: SiteLimits = SiteLimits()
-    web_search: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True):

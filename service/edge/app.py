@@ -126,9 +126,11 @@ class Worker:
             a_customer=settings.sockets_per_customer, an_address=settings.sockets_per_address
         )
         commands = CustomerCommands(
-            self.log, feeds, self.turns, context.sites,
+            self.log,
+            feeds,
+            self.turns,
             Limits(settings.message_units, settings.messages_per_minute),
-        )  # fmt: skip
+        )
         self.customers = CustomerSockets(
             context,
             sessions=sessions,
@@ -152,7 +154,7 @@ class Worker:
 
     async def _watch(self) -> None:
         """Tell the supervisor whether this worker would take a new customer."""
-        loaded, reconnects = "", 0
+        loaded, reconnects, adopted = "", 0, 0
         while True:
             if self.commands.up and loaded != self.commands.run_id:
                 await self.commands.wait_up()
@@ -166,7 +168,8 @@ class Worker:
             metrics.turns.set(len(self.turns))
             metrics.permits_held.set(self.permits.held)
             metrics.redis_reconnects.inc(self.commands.reconnects - reconnects)
-            reconnects = self.commands.reconnects
+            metrics.adoptions.inc(self.takeover.adopted - adopted)
+            reconnects, adopted = self.commands.reconnects, self.takeover.adopted
             await asyncio.sleep(LOOK_S)
 
     def _is_ready(self, loaded: str) -> bool:

@@ -4,8 +4,6 @@ Each returns the frames for the asking socket alone; what was logged reaches eve
 the conversation's feed. A message may be sent again at will: it is known by its id.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from service.core import commands, languages, wire
@@ -43,15 +41,12 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class CustomerCommands:
-    """Does what customers ask for. ``sites`` by key."""
+    """Does what customers ask for."""
 
-    def __init__(
-        self, log: Log, feeds: Feeds, turns: Turns, sites: Mapping[str, Site], limits: Limits
-    ) -> None:
+    def __init__(self, log: Log, feeds: Feeds, turns: Turns, limits: Limits) -> None:
         self._log = log
         self._feeds = feeds
         self._turns = turns
-        self._sites = sites
         self.limits = limits
 
     async def do(

@@ -21,7 +21,8 @@ from service.host.screen import Screen
 from service.host.simulated import SIMULATED_KEY, Simulator
 from service.host.supervisor import Supervisor
 from service.host.valkey import EmbeddedValkey
-from service.settings import Settings, load, load_sites
+from service.settings import Settings, load
+from service.sites import load_sites
 
 HERE = "127.0.0.1"
 SITES = Path(service.__file__).parent / "demo" / "sites.toml"
@@ -32,7 +33,7 @@ def demo(environ: Mapping[str, str] = os.environ, *, application: str = APPLICAT
     """Run until a signal; the exit status. Raises SettingError where it cannot start."""
     environ = quiet(environ)
     settings = load(environ, redis_fallback=False)
-    load_sites(settings.sites or SITES)
+    load_sites(settings.sites or SITES, frame_bytes=settings.frame_bytes)
     logs.set_up(settings.log_level, settings.log_format)
     claim = None if settings.redis_url else Claim.take(prepare(settings.data), "demo")
     try:

@@ -13,7 +13,8 @@ from service.host.plan import APPLICATION, Plan, child_environ
 from service.host.port import Port
 from service.host.supervisor import Supervisor
 from service.host.valkey import EmbeddedValkey
-from service.settings import Settings, load, load_sites
+from service.settings import Settings, load
+from service.sites import load_sites
 
 EVERYBODY = "0.0.0.0"
 MARGIN_S = 0.5  # of PARLEY_DRAIN_S, for the interpreter's own end
@@ -51,7 +52,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> None:
             "PARLEY_SITES is not set: serve needs the file that declares your shops, such as "
             "PARLEY_SITES=sites.toml"
         )
-    load_sites(settings.sites)
+    load_sites(settings.sites, frame_bytes=settings.frame_bytes)
     if not settings.model_key and not is_loopback(settings.model_url):
         raise SettingError(
             "PARLEY_MODEL_KEY is not set: serve needs the model account's key (or, to try things, "

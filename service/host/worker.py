@@ -38,7 +38,8 @@ from service.host import logs
 from service.host.channel import BEAT_S, Channel, Message, say_once
 from service.host.port import BACKLOG
 from service.host.tether import die_with_parent
-from service.settings import load, load_sites
+from service.settings import load
+from service.sites import load_sites
 
 APPLICATION = "service.edge.app:create_app"
 FAILED = 2  # exit status: cannot start, and has said why
@@ -197,7 +198,7 @@ def build_context(arguments: argparse.Namespace, link: Link) -> WorkerContext:
         )
     return WorkerContext(
         settings=settings,
-        sites=load_sites(settings.sites),
+        sites=load_sites(settings.sites, frame_bytes=settings.frame_bytes),
         session=arguments.session,
         name=arguments.name,
         slot=arguments.slot,

@@ -22,7 +22,7 @@ from service.demo.goods import (
     price,
     say,
 )
-from service.settings import load_sites
+from service.sites import load_sites
 
 FOLDER = Path(service.demo.__file__).parent
 WORDS = tomllib.loads((FOLDER / "words.toml").read_text("utf-8"))
@@ -43,7 +43,7 @@ def amount(cents: int, language: str) -> str:
 
 
 def test_the_declaration_is_one_that_the_server_takes():
-    sites = load_sites(FOLDER / "sites.toml")
+    sites = load_sites(FOLDER / "sites.toml", frame_bytes=16_384)
     assert list(sites) == ["pk_demo"]
     assert sites["pk_demo"] == SITE
     assert SITE.languages == LANGUAGES

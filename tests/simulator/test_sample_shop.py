@@ -1,16 +1,14 @@
 """The sample shop, through the real prompt: what a stranger who tries the demo reads."""
 
-from pathlib import Path
-
 import pytest
 
 from service.core.prompt import Said, build
-from service.settings import load_sites
 from service.simulator.answers.lexicon import CODES, language
+from service.sites import load_sites
 from tests.simulator.api import Api
 from tests.support.instance import ROOT
 
-SITES = load_sites(Path(ROOT / "service" / "demo" / "sites.toml"))
+SITES = load_sites(ROOT / "service" / "demo" / "sites.toml", frame_bytes=16_384)
 
 
 def ask(api: Api, locale: str, *texts: str) -> str:

@@ -85,9 +85,7 @@ class FlowWorker:
         self.turns = Turns(log=self.log, feeds=self.feeds, asking=self.asking, context=self.context)
         self.ended: list[str] = []
         self.turns.ended = self.ended.append
-        self.commands = CustomerCommands(
-            self.log, self.feeds, self.turns, {SITE.key: SITE}, Limits(2000, 1000)
-        )
+        self.commands = CustomerCommands(self.log, self.feeds, self.turns, Limits(2000, 1000))
 
     @asynccontextmanager
     async def client(self, conversation: str = C) -> AsyncIterator[Client]:
