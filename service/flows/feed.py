@@ -121,10 +121,6 @@ class Feed:
         start = len(self._frames) - count
         return [self._frames[i] for i in range(start, len(self._frames))]
 
-    def bytes_after(self, offset: int) -> int:
-        frames = self.after(offset)
-        return HELD_BYTES if frames is None else sum(map(len, frames))
-
     def show(self, frame: bytes) -> None:
         """Show ``frame`` in passing to every socket here."""
         kind = frame[:24]  # a type's first bytes are its own

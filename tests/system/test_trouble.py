@@ -1,7 +1,9 @@
 """Workers die, Redis goes away, the model fails: nothing that was acknowledged is lost."""
 
 import os
+import re
 import signal
+import urllib.request
 
 import pytest
 
@@ -53,6 +55,15 @@ async def test_an_answer_goes_on_when_the_worker_that_writes_it_is_killed(slowly
             assert answer["reason"] == "stop" and answer["text"].startswith(shown)
             assert answer["attempt"] == 2
         await eventually(lambda: len(instance.workers()) == 2, within=20.0, every=0.3)
+        await eventually(lambda: adoptions(instance) == 1.0)
+
+
+def adoptions(instance: Instance) -> float:
+    """What `/metrics` says about it; one worker answers for all of them."""
+    with urllib.request.urlopen(f"{instance.url}/metrics", timeout=10) as reply:
+        found = re.search(r"^parley_adoptions_total ([\d.]+)$", reply.read().decode(), re.MULTILINE)
+    assert found
+    return float(found[1])
 
 
 def owners(valkey: Valkey, instance: Instance, client: Client) -> list[int]:
