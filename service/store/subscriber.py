@@ -52,6 +52,11 @@ class Subscriber:
             with suppress(asyncio.CancelledError):
                 await task
 
+    @property
+    def up(self) -> bool:
+        """Whether conversations can be followed now."""
+        return self._connection is not None
+
     async def follow(self, channel: str, receive: Callable[[bytes], None]) -> None:
         """Call ``receive`` with each message on ``channel``; returns once that is certain.
 
