@@ -44,7 +44,7 @@ class Crew:
         worker = FlowWorker(log, channels, ScriptedModel(*scripts))
         self._stack.push_async_callback(worker.turns.drain, 0)
         await commands.wait_up()
-        await eventually(lambda: subscriber._connection is not None)
+        await eventually(lambda: subscriber.up)
         await begin(log, C)
         return worker
 

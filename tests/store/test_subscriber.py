@@ -138,7 +138,7 @@ async def test_a_follower_that_waits_when_the_connection_breaks_is_told(own):
 async def test_following_while_the_server_is_away_is_refused_at_once(own):
     async with listening(own.url) as ear:
         own.kill()
-        await eventually(lambda: ear.subscriber._connection is None)
+        await eventually(lambda: not ear.subscriber.up)
         with pytest.raises(StoreUnavailable):
             await ear.subscriber.follow(CHANNEL, ear.heard.append)
         await ear.subscriber.leave(CHANNEL)
@@ -159,7 +159,7 @@ async def test_a_server_that_falls_silent_is_noticed_without_a_word_to_say(own, 
     async with listening(own.url) as ear:
         await ear.subscriber.follow(CHANNEL, ear.heard.append)
         own.pause()
-        await eventually(lambda: ear.subscriber._connection is None)
+        await eventually(lambda: not ear.subscriber.up)
         own.resume()
         await eventually(lambda: ear.missed == 2)
         with own.client() as client:
@@ -189,8 +189,8 @@ async def test_two_who_follow_one_channel_while_it_reconnects_both_get_through(o
         for round in range(2, 12):
             with own.client() as client:
                 client.client_kill_filter(_type="pubsub")
-            await eventually(lambda: ear.subscriber._connection is None, every=0)
-            await eventually(lambda: ear.subscriber._connection is not None, every=0)
+            await eventually(lambda: not ear.subscriber.up, every=0)
+            await eventually(lambda: ear.subscriber.up, every=0)
             async with asyncio.timeout(2):
                 await ear.subscriber.follow(CHANNEL, ear.heard.append)
             await eventually(lambda r=round: ear.missed == r)
