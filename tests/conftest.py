@@ -5,6 +5,8 @@ variables are removed, except those that the tests themselves read.
 """
 
 import asyncio
+import functools
+import inspect
 import os
 import socket
 from collections import Counter
@@ -66,9 +68,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
         if folder in ("browser", "system"):
             item.add_marker(folder)
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = bounded(item.obj, seconds=EARLIER * limit_of(item))
         for marker, need in NEEDS.items():
             if item.get_closest_marker(marker) and need.find() is None:
                 item.add_marker(pytest.mark.skip(reason=not_run(marker)))
+
+
+EARLIER = 0.9  # of a test's time limit: before the alarm, which uvloop swallows within a callback
+
+
+def limit_of(item: pytest.Item) -> float:
+    """Seconds that pytest-timeout gives ``item``."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker is not None else item.config.getini("timeout"))
+
+
+def bounded(
+    test: Callable[..., Awaitable[object]], *, seconds: float
+) -> Callable[..., Awaitable[None]]:
+    """``test``, which is cancelled where it hangs, so that it fails and the others run."""
+
+    @functools.wraps(test)
+    async def run(*arguments: object, **fixtures: object) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*arguments, **fixtures)
+
+    return run
 
 
 def not_run(marker: str) -> str:
