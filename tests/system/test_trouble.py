@@ -5,8 +5,10 @@ import re
 import signal
 import urllib.request
 
+import httpx
 import pytest
 
+from service.core.texts import text as words
 from tests.support.client import Client, customer
 from tests.support.eventually import eventually
 from tests.support.instance import Instance, Simulator
@@ -98,6 +100,25 @@ async def test_an_answer_survives_redis_going_away_in_its_middle(slowly, tmp_pat
 
             await eventually(accepted, within=10.0, every=0.3)
             await client.answer_to(client.acks[refused]["m"])
+
+
+async def test_who_comes_while_redis_is_away_is_told_so_and_is_not_kept_waiting(simulator):
+    with Valkey() as valkey, Instance(valkey.url, simulator.url, workers=1) as instance:
+        client = await Client(instance.url).start()
+        valkey.kill()
+        hello = {"type": "hello", "v": 1, "token": client.session["token"], "locale": "de"}
+        await client.connect(hello=False)
+        await client.say(hello)
+        error = await client.got("error", within=5.0)
+        assert error["code"] == "unavailable" and error["fatal"] is False and error["retry_ms"] > 0
+        assert error["message"] == words("unavailable", "de")
+        assert await client.closed() == 4430
+        async with httpx.AsyncClient(base_url=instance.url, trust_env=False) as http:
+            reply = await http.post(
+                "/v1/sessions", json={"site": "pk_demo"}, headers={"origin": instance.url}
+            )
+        assert (reply.status_code, reply.json()["code"]) == (503, "service_unavailable")
+        assert int(reply.headers["retry-after"]) > 0
 
 
 async def test_a_paused_redis_delays_an_answer_and_changes_nothing(slowly):
