@@ -6,7 +6,7 @@ import hmac
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -43,6 +43,8 @@ from service.store.subscriber import Subscriber
 
 log = structlog.get_logger("parley.app")
 
+MEET_S = 2.0  # a Redis that is there answers within milliseconds
+POLL_S = 0.01
 LOOK_S = 0.25  # between looks at the readiness
 SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
 LEFT_S = 0.5  # of the drain, kept for the sockets' end
@@ -83,10 +85,10 @@ class Worker:
         url, name = settings.redis_url, f"parley-{self.context.name}"
         self.commands = await stack.enter_async_context(Commands.open(url, name=name))
         self.log = Log(self.commands, session=session, functions=library())
-        subscriber = await stack.enter_async_context(
+        self.subscriber = await stack.enter_async_context(
             Subscriber.open(url, name=f"{name}-subscriber", missed=lambda: feeds.missed())
         )
-        feeds = Feeds(self.log, Channels(self.commands, subscriber, session=session))
+        feeds = Feeds(self.log, Channels(self.commands, self.subscriber, session=session))
         office = PermitOffice(
             self.commands,
             account=account_name(settings.model_url, settings.api_key),
@@ -100,7 +102,19 @@ class Worker:
         model = await stack.enter_async_context(
             GlmModel.open(settings.model_url, settings.api_key, settings.model, settings.tier)
         )
+        await self._meet_redis()
         return feeds, model
+
+    async def _meet_redis(self) -> None:
+        """Wait a moment for Redis before the first customer comes; for one that is away, no more.
+
+        Customers who waited in a dead worker's queue are there as soon as the socket is.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MEET_S):
+                await self.commands.wait_up()
+                while not self.subscriber.up:
+                    await asyncio.sleep(POLL_S)
 
     def _wire(self, feeds: Feeds, model: GlmModel) -> None:
         context, settings = self.context, self.context.settings
@@ -175,6 +189,7 @@ class Worker:
     def _is_ready(self, loaded: str) -> bool:
         return (
             self.commands.up
+            and self.subscriber.up
             and loaded == self.commands.run_id
             and self.permits.registered
             and self.willing()

@@ -137,14 +137,15 @@ class Client:
         self._reading = asyncio.create_task(self._read(self._socket))
         if hello:
             pos = None if fresh else self.view.pos
+            count = len(self.frames)
             await self.say(
                 {"type": "hello", "v": 1, "token": self.session["token"], "locale": locale}
                 | ({} if pos is None else {"pos": pos})
             )
-            count = len(self.frames)
             await self.until(
-                lambda: any(
-                    f["type"] == "welcome" for f in self.frames[count - 1 if count else 0 :]
+                lambda: (
+                    self.close_code is not None
+                    or any(f["type"] == "welcome" for f in self.frames[count:])
                 )
             )
 
