@@ -15,6 +15,7 @@ def worker():
     context = WorkerContext(settings=load({}), sites={}, session="s", name="worker-1", slot=0)
     worker = Worker(context)
     worker.commands = SimpleNamespace(up=True, run_id="run-1")
+    worker.subscriber = SimpleNamespace(up=True)
     worker.permits = SimpleNamespace(registered=True)
     return worker
 
@@ -27,6 +28,7 @@ async def test_a_worker_that_lacks_nothing_is_ready(worker):
     ("lacks", "cause"),
     [
         ("Redis", lambda worker: setattr(worker.commands, "up", False)),
+        ("word from other workers", lambda worker: setattr(worker.subscriber, "up", False)),
         ("functions on a new server", lambda worker: setattr(worker.commands, "run_id", "run-2")),
         ("a permit session", lambda worker: setattr(worker.permits, "registered", False)),
         ("time", lambda worker: worker.context.drain(1.0)),
