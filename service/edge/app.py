@@ -44,7 +44,6 @@ from service.store.subscriber import Subscriber
 log = structlog.get_logger("parley.app")
 
 MEET_S = 2.0  # a Redis that is there answers within milliseconds
-POLL_S = 0.01
 LOOK_S = 0.25  # between looks at the readiness
 SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
 LEFT_S = 0.5  # of the drain, kept for the sockets' end
@@ -113,8 +112,7 @@ class Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(MEET_S):
                 await self.commands.wait_up()
-                while not self.subscriber.up:
-                    await asyncio.sleep(POLL_S)
+                await self.subscriber.wait_up()
 
     def _wire(self, feeds: Feeds, model: GlmModel) -> None:
         context, settings = self.context, self.context.settings

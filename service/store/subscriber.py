@@ -36,6 +36,7 @@ class Subscriber:
         self._resuming: set[str] = set()  # followed before, not yet on this connection
         self._heard = 0  # replies on this connection
         self._connection: Connection | None = None
+        self._up = asyncio.Event()  # set while there is a connection
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -55,7 +56,11 @@ class Subscriber:
     @property
     def up(self) -> bool:
         """Whether conversations can be followed now."""
-        return self._connection is not None
+        return self._up.is_set()
+
+    async def wait_up(self) -> None:
+        """Until conversations can be followed."""
+        await self._up.wait()
 
     async def follow(self, channel: str, receive: Callable[[bytes], None]) -> None:
         """Call ``receive`` with each message on ``channel``; returns once that is certain.
@@ -101,6 +106,7 @@ class Subscriber:
                 async with asyncio.timeout(CONNECT_S):  # the handshake has no timeout of its own
                     await connection.connect()  # type: ignore[no-untyped-call]
                 self._connection = connection
+                self._up.set()
                 attempt = 0
                 await self._follow_again(connection)
                 await until_first(self._read(connection), self._watch(connection))
@@ -108,6 +114,7 @@ class Subscriber:
                 pass
             finally:
                 self._connection = None
+                self._up.clear()
                 self._resuming.clear()
                 for future in self._pending.values():
                     if not future.done():
