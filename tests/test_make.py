@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from make import commands, python, steps, widget
+from make import commands, extras, python, steps, widget
 
 from tests.support import programs
 from tests.support.sources import ROOT
@@ -77,6 +77,78 @@ def test_a_stamp_holds_until_what_the_step_reads_changes(tmp_path, monkeypatch):
     assert not steps.stamped(stamp, steps.digest([source], "3.13.0"))
     source.write_text("a==2")
     assert not steps.stamped(stamp, steps.digest([source], "3.11.2"))
+
+
+def only(working: str, tried: list[str]):
+    """A stand-in for `call`: of the ways to a virtual environment, one works, or none."""
+
+    def call(command, **_):
+        way = "venv" if "venv" in command[1:3] and command[0] == sys.executable else command[0]
+        tried.append(way)
+        if way != working:
+            raise steps.Failed("ensurepip is not available", python.NO_VENV)
+
+    return call
+
+
+@pytest.mark.parametrize("working", ["venv", "uv", "virtualenv"])
+def test_where_venv_is_crippled_uv_and_then_virtualenv_do(working, tmp_path, monkeypatch):
+    tried: list[str] = []
+    monkeypatch.setattr(python, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(python, "call", only(working, tried))
+    monkeypatch.setattr(python, "works", lambda: working in tried)
+    monkeypatch.setattr(python, "version", lambda: "Python 3.11.2")
+    assert python.virtual_environment().startswith("Python 3.11.2 by ")
+    assert tried == ["venv", "uv", "virtualenv"][: len(tried)] and tried[-1] == working
+
+
+def test_where_nothing_makes_an_environment_the_one_command_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(python, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(python, "call", only("nothing", []))
+    monkeypatch.setattr(python, "works", lambda: False)
+    with pytest.raises(steps.Failed) as failed:
+        python.virtual_environment()
+    assert "apt install python3-venv" in failed.value.advice
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_folder_that_is_no_environment_is_not_swept_away(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(python, "VENV", tmp_path)
+    monkeypatch.setattr(python, "works", lambda: False)
+    with pytest.raises(steps.Failed, match="no virtual environment"):
+        python.virtual_environment()
+    assert (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize(("may", "installs"), [(True, "apt-get"), (False, "playwright")])
+def test_a_missing_chromium_is_installed_where_it_may_be(may, installs, monkeypatch):
+    ran: list[str] = []
+    monkeypatch.setenv("PARLEY_CHROMIUM", "")
+    monkeypatch.setattr(programs, "chromium", lambda: "/a/chromium" if ran else None)
+    monkeypatch.setattr(extras, "may_install", lambda: may)
+    monkeypatch.setattr(
+        extras, "call", lambda command, **_: ran.append(" ".join(map(str, command)))
+    )
+    assert extras.chromium() == "/a/chromium" == os.environ["PARLEY_CHROMIUM"]
+    assert all(installs in command for command in ran)
+
+
+def test_a_chromium_that_cannot_be_installed_ends_nothing(monkeypatch):
+    def offline(command, **_):
+        raise steps.Failed("$ playwright install\nno route to host")
+
+    monkeypatch.setattr(programs, "chromium", lambda: None)
+    monkeypatch.setattr(extras, "may_install", lambda: False)
+    monkeypatch.setattr(extras, "call", offline)
+    assert extras.chromium() == "none, and none could be installed: no route to host"
+
+
+@pytest.mark.parametrize(("ci", "root", "may"), [("", 0, False), ("true", 1000, False)])
+def test_packages_of_the_system_are_for_roots_build_machine_only(ci, root, may, monkeypatch):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(os, "geteuid", lambda: root)
+    assert extras.may_install() is may
 
 
 def test_pip_counts_only_what_it_fetched():
