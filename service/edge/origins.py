@@ -5,7 +5,7 @@ checked before a handshake is accepted, because no CORS rule covers a WebSocket.
 """
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from service.core.model import Site
 
@@ -16,7 +16,8 @@ def is_own(origin: str | None, *, host: str | None, declared: str | None) -> boo
         return False
     if declared is not None:
         return origin.lower() == declared
-    return host is not None and urlsplit(origin).netloc.lower() == host.lower() != ""
+    parts = _parts(origin)
+    return parts is not None and host is not None and parts.netloc.lower() == host.lower() != ""
 
 
 def allowed(origin: str | None, origins: Iterable[str]) -> bool:
@@ -32,8 +33,8 @@ def _fits(origin: str, pattern: str) -> bool:
     if origin == pattern:
         return True
     scheme, _, rest = pattern.partition("://")
-    got = urlsplit(origin)
-    if got.scheme != scheme or got.path or got.query or got.username is not None:
+    got = _parts(origin)
+    if got is None or got.scheme != scheme or got.path or got.query or got.username is not None:
         return False
     host, _, port = rest.partition(":")
     got_host, _, got_port = got.netloc.partition(":")
@@ -42,6 +43,14 @@ def _fits(origin: str, pattern: str) -> bool:
     if host.startswith("*."):
         return got_port == port and got_host.endswith(host[1:]) and len(got_host) > len(host) - 1
     return False
+
+
+def _parts(origin: str) -> SplitResult | None:
+    """None for what no browser would send, such as half of an IPv6 address."""
+    try:
+        return urlsplit(origin)
+    except ValueError:
+        return None
 
 
 def frame_ancestors(site: Site) -> str:

@@ -299,7 +299,7 @@ async def test_no_hello_closes_4408(instance):
     assert await client.closed(within=HELLO_LATE_S) == 4408
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", None])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://[", None])
 async def test_a_foreign_or_missing_origin_is_refused_before_the_handshake(instance, origin):
     with pytest.raises(InvalidStatus) as refused:
         await open_socket(instance, origin=origin)

@@ -40,6 +40,8 @@ def test_a_listed_origin_is_let_in(origin):
         "http://localhost.evil.example:80",
         "http://localhost:80:80",
         "file://",
+        "https://[",
+        "https://[::1.shop.example",
         "shop.example",
     ],
 )
@@ -55,6 +57,7 @@ def test_parleys_own_origin_is_the_one_whose_host_was_asked():
     assert not is_own(None, host="chat.example", declared=None)
     assert not is_own("null", host="", declared=None)
     assert not is_own("null", host=None, declared=None)
+    assert not is_own("https://[", host="chat.example", declared=None)
 
 
 def test_a_declared_origin_counts_alone():

@@ -61,6 +61,7 @@ async def test_a_handle_of_another_site_gives_a_new_conversation(http, instance)
         ('{"site": "pk_demo"}', {"origin": "https://evil.example"}, 403, "origin_refused"),
         ('{"site": "pk_demo"}', {"origin": "null"}, 403, "origin_refused"),
         ('{"site": "pk_demo"}', {"origin": "https://other.example"}, 403, "origin_refused"),
+        ('{"site": "pk_demo"}', {"origin": "https://["}, 403, "origin_refused"),
         ('{"site": "pk_demo"}', {}, 403, "origin_refused"),
         ("{", SHOP, 400, "bad_request"),
         ("[]", SHOP, 400, "bad_request"),
