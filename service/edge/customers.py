@@ -219,6 +219,7 @@ class CustomerSockets:
         self, socket: Socket, customer: Customer, waiting: "asyncio.Queue[dict[str, Any]]"
     ) -> None:
         while True:
+            await socket.room()
             customer = await self._one(socket, customer, await waiting.get())
 
     async def _one(self, socket: Socket, customer: Customer, frame: dict[str, Any]) -> Customer:

@@ -2,8 +2,8 @@
 
 There is no queue of logged frames. The sender takes everything after the cursor and sends it as one
 array, so a slow reader gets larger arrays of the same bytes. Only acks, errors and other frames for
-this socket alone are kept for it, and commands are taken one at a time, so those are bounded by
-what the customer asks.
+this socket alone are kept for it. Commands are taken one at a time, and none while more than
+LAG_BYTES of those wait: who asks for histories and does not read them fills no memory.
 """
 
 import asyncio
@@ -37,6 +37,9 @@ class Socket:
         self.beat_at = 0.0
         self._websocket = websocket
         self._own: list[bytes] = []
+        self._own_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._epoch = ""
         self._cursor = -1  # newest offset that was sent, or is among _own; -1 before the attach
         self._losses = feed.losses
@@ -66,7 +69,14 @@ class Socket:
     def say(self, *frames: bytes) -> None:
         """Send ``frames`` to this socket alone."""
         self._own.extend(frames)
+        self._own_bytes += sum(map(len, frames))
+        if self._own_bytes > LAG_BYTES:
+            self._room.clear()
         self.follower.wake.set()
+
+    async def room(self) -> None:
+        """Until there is room for what another command may bring."""
+        await self._room.wait()
 
     def refuse(self, error: SocketRefused) -> None:
         """Close with the error's code, after what is to be sent already."""
@@ -96,6 +106,8 @@ class Socket:
 
     def _take(self) -> list[bytes]:
         frames, self._own = self._own, []
+        self._own_bytes = 0
+        self._room.set()
         if self.attached and not self.lost:
             fresh = self.feed.after(self._cursor)
             if fresh is None or sum(map(len, fresh)) > LAG_BYTES:
@@ -146,8 +158,8 @@ class Sockets:
         """Count a customer's socket; one too many closes the oldest."""
         sockets = self._by_conversation[socket.conversation]
         sockets.append(socket)
-        if len(sockets) > self._a_customer:
-            sockets[0].refuse(Replaced(f"more than {self._a_customer} sockets"))
+        for oldest in sockets[: -self._a_customer]:  # one that was refused may still be closing
+            oldest.refuse(Replaced(f"more than {self._a_customer} sockets"))
 
     def remove(self, socket: Socket) -> None:
         sockets = self._by_conversation[socket.conversation]

@@ -93,6 +93,22 @@ async def test_a_reader_that_takes_nothing_is_closed(monkeypatch):
         await ended(attached(Peer(reads=False)))
 
 
+async def test_who_asks_for_much_and_reads_none_of_it_is_not_served_further(eventually):
+    peer = Peer(reads=False)
+    socket = attached(peer)
+    sending = asyncio.create_task(socket.send(never))
+    await asyncio.sleep(0)
+    socket.say(b"x" * LAG_BYTES)
+    await socket.room()  # that much may wait
+    socket.say(b"x")
+    served = asyncio.create_task(socket.room())
+    await asyncio.sleep(0)
+    assert not served.done()
+    peer.reading.set()
+    await served
+    sending.cancel()
+
+
 @contextmanager
 def entered(sockets: Sockets, address: str, count: int):
     for _ in range(count):
@@ -131,6 +147,14 @@ async def test_one_socket_too_many_of_a_customer_closes_the_oldest_alone():
     for socket in (*mine, others, others):
         sockets.remove(socket)
     assert list(sockets) == []
+
+
+async def test_several_too_many_are_all_closed_though_the_oldest_are_still_closing():
+    sockets = Sockets(a_customer=2, an_address=20)
+    mine = [attached(Peer()) for _ in range(5)]
+    for socket in mine:
+        sockets.add(socket)
+    assert [socket.refused is not None for socket in mine] == [True, True, True, False, False]
 
 
 async def test_behind_a_trusted_proxy_the_customers_own_address_is_counted(edge_valkey, simulator):
