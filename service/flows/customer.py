@@ -4,6 +4,8 @@ Each returns the frames for the asking socket alone; what was logged reaches eve
 the conversation's feed. A message may be sent again at will: it is known by its id.
 """
 
+import asyncio
+
 import msgspec
 
 from service.core import commands, languages, wire
@@ -48,11 +50,24 @@ class CustomerCommands:
         self._feeds = feeds
         self._turns = turns
         self.limits = limits
+        self._doing: set[asyncio.Task[list[bytes]]] = set()
 
     async def do(
         self, customer: Customer, feed: Feed, command: commands.CustomerCommand
     ) -> list[bytes]:
-        """Frames for the asking socket. Raises CommandRefused or StoreError."""
+        """Frames for the asking socket. Raises CommandRefused or StoreError.
+
+        What was begun is done to its end, even if the socket goes meanwhile: the log's reply may
+        hold a turn that this worker is to run.
+        """
+        task = asyncio.create_task(self._do(customer, feed, command))
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
+        return await asyncio.shield(task)
+
+    async def _do(
+        self, customer: Customer, feed: Feed, command: commands.CustomerCommand
+    ) -> list[bytes]:
         match command:
             case commands.SendMessage():
                 return await self._send(customer, feed, command)

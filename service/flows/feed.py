@@ -102,6 +102,8 @@ class Feed:
         else:
             return
         self._latest.clear()
+        for follower in self.followers:
+            follower.passing.clear()  # it would be sent behind this frame, as if it were news
 
     def _forget(self, count: int) -> None:
         for _ in range(count):
@@ -222,6 +224,8 @@ class Feeds:
                 self.asked(feed.conversation)
 
     def _heal(self, feed: Feed) -> None:
+        if self._feeds.get(feed.conversation) is not feed:
+            return  # everybody has left; only the end of a command still brought a reply
         feed.stale = True
         if feed.top >= 0 and feed.conversation not in self._healing:
             task = asyncio.create_task(self._read_missing(feed))

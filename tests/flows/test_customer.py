@@ -1,5 +1,7 @@
 """A customer's commands: each gets what the wire promises, or a typed refusal."""
 
+import asyncio
+
 import pytest
 
 from service.core import commands
@@ -17,6 +19,7 @@ from service.core.errors import (
 )
 from service.core.model import Site, SiteLimits
 from service.flows.customer import Limits
+from tests.support.eventually import eventually
 from tests.support.flow_rig import SITE, C
 from tests.support.log_rig import answer, decoded, kinds
 
@@ -171,3 +174,26 @@ async def test_a_conversation_that_is_gone_is_told(flows, worker, client):
     flows.memory.conversations.clear()
     with pytest.raises(ConversationGone):
         await worker.do(client, commands.SendMessage(ID, "Hello"))
+
+
+async def test_a_message_whose_socket_goes_while_it_is_accepted_is_answered_all_the_same(
+    flows, worker
+):
+    accept, begun, go_on = worker.log.accept, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args, **more):
+        accepted = await accept(*args, **more)
+        begun.set()
+        await go_on.wait()
+        return accepted
+
+    worker.log.accept = slowly
+    async with worker.client() as client:
+        sending = asyncio.create_task(worker.say(client, "Do you ship to Norway?"))
+        await begun.wait()
+        sending.cancel()
+        await asyncio.wait([sending])
+    go_on.set()
+    await eventually(lambda: flows.messages()[1:] == [("assistant", "Here.")])
+    assert flows.memory.conversations[C].fence == 1, "nobody had to adopt it"
+    assert len(worker.feeds) == 0 and not worker.feeds._healing

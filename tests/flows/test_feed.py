@@ -127,10 +127,12 @@ def test_what_is_shown_in_passing_reaches_followers_and_who_comes_later():
 
 @pytest.mark.parametrize("kind", ["answer.delta", "answer.done", "answer.started"])
 def test_it_is_over_when_the_answer_moves_on(kind):
-    feed = begun()
+    feed, follower = begun(), Follower()
+    feed.followers.add(follower)
     feed.show(QUEUE)
     feed.put(1, [frame(1, kind=kind)])
     assert feed.latest() == []
+    assert not follower.passing, "a slow socket would be told after the answer that it waits"
 
 
 @pytest.mark.parametrize("kind", ["message.created", "answer.rated", "conversation.updated"])
