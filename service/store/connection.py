@@ -124,6 +124,7 @@ class Commands:
         future: asyncio.Future[Any] = self._loop.create_future()
         if not self._up.is_set():
             future.set_exception(StoreUnavailable("not connected to Redis"))
+            future.exception()  # who sends several may never look at all of them
             return future
         self._unsent.append((_pack(args), future))
         self._wake.set()

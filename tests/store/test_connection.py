@@ -1,6 +1,7 @@
 """The command connection: order, cancellation, loss and return, and servers that cannot do."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -135,6 +136,16 @@ async def test_while_the_server_is_away_a_command_fails_at_once(own):
         with pytest.raises(StoreUnavailable):
             await commands.send("ECHO", 1)
         assert time.monotonic() - started < 1
+
+
+async def test_of_commands_that_failed_at_once_not_every_one_need_be_looked_at(caplog):
+    async with Commands.open("redis://127.0.0.1:1/0", name="test") as commands:
+        first, second = commands.send("PING"), commands.send("PING")
+        with pytest.raises(StoreUnavailable):
+            await first
+        del second
+        gc.collect()
+    assert not caplog.records, "asyncio complains of errors that nobody saw"
 
 
 async def test_a_server_that_is_away_at_the_start_is_waited_for(own):
