@@ -34,7 +34,7 @@ class HeldPermit:
 
 @dataclass(slots=True, kw_only=True)
 class Waiter:
-    """A queued acquire. ``tag`` and ``arrival`` are its ticket, known once it is in the queue."""
+    """A queued acquire. ``tag`` and ``arrival`` are known once it is in the queue."""
 
     number: int
     flow: str

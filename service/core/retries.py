@@ -31,11 +31,9 @@ _PASSING = (ModelOverloaded, ModelUnreachable, ModelStalled, ModelCutOff)
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Ask again after ``delay_s``; with less context where ``shrink_context`` says so."""
+    """Ask again after ``delay_s``, at the head of the queue; ``Tries`` knows with how much."""
 
     delay_s: float
-    at_head: bool = True
-    shrink_context: bool = False
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -79,7 +77,7 @@ def _decide(error: ModelError, tries: Tries, chance: float) -> Decision:
         case ModelOverTier():
             return Retry(chance * SPREAD_S)
         case ModelContextTooLong() if not tries.shrunk:
-            return Retry(0.0, shrink_context=True)
+            return Retry(0.0)  # `after` notes it: the next one is told half
         case _ if isinstance(error, _PASSING) and tries.failed + 1 < ATTEMPTS:
             longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**tries.failed)
             return Retry(chance * longest)

@@ -18,7 +18,7 @@ from service.host.plan import Plan
 from service.host.port import Port
 from service.host.process import WorkerProcess
 
-EMPTY_S = 3.0  # a browser waits about so long before its user does something else
+EMPTY_S = 3.0  # who waits longer than this for a page does something else
 STEADY_S = 10.0  # who served for so long starts with a clean record
 PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)  # after so many early deaths in a row; the last repeats
 NOT_STARTED_S = 2.0  # what the system lacks may come back

@@ -25,7 +25,6 @@ PARTITIONS = 256  # fixed for ever: it decides where a conversation's keys are
 DAY_S = 86_400
 LOG_OPEN_S = DAY_S  # while a turn is open
 LOG_IDLE_S = 120  # after the last `done`: who was away for longer gets a snapshot
-LOG_ENTRIES = 512  # kept after `done`
 LEASE_INDEX_S = 30 * DAY_S
 WORKER_CARD_S = 3
 

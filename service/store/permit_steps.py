@@ -135,8 +135,8 @@ def registration(
     words.append(len(queued))
     for waiter in queued:
         words += [waiter.number, waiter.priority, waiter.flow, _age_ms(waiter, now)]
-        ticket = waiter.arrival is not None and waiter.tag is not None
-        words += [waiter.tag or 0, waiter.arrival or 0] if ticket else ["", ""]
+        placed = waiter.arrival is not None and waiter.tag is not None
+        words += [waiter.tag or 0, waiter.arrival or 0] if placed else ["", ""]
     return words
 
 

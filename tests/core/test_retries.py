@@ -25,7 +25,6 @@ def test_every_model_error_has_a_case_here():
 def test_a_passing_failure_is_tried_three_times_with_growing_jitter(kind):
     delays, tries = [], Tries()
     while isinstance(decision := decide(kind(), tries, left_s=60, chance=1.0), Retry):
-        assert decision.at_head and not decision.shrink_context
         delays.append(decision.delay_s)
         tries = tries.after(kind())
     assert delays == [0.5, 1.0]
@@ -43,7 +42,7 @@ def test_a_request_over_the_tier_keeps_its_place_without_a_count():
     for _ in range(100):
         decision = decide(error, tries, left_s=60, chance=1.0)
         assert isinstance(decision, Retry)
-        assert decision.at_head and 0 <= decision.delay_s <= 0.05
+        assert 0 <= decision.delay_s <= 0.05
         tries = tries.after(error)
     assert tries == Tries()
     assert isinstance(decide(errors.ModelOverloaded(), tries, left_s=60, chance=1.0), Retry)
@@ -51,7 +50,8 @@ def test_a_request_over_the_tier_keeps_its_place_without_a_count():
 
 def test_a_prompt_too_long_is_shortened_once():
     error, tries = errors.ModelContextTooLong(), Tries()
-    assert decide(error, tries, left_s=60, chance=1.0) == Retry(0.0, shrink_context=True)
+    assert decide(error, tries, left_s=60, chance=1.0) == Retry(0.0)
+    assert tries.after(error).shrunk and not Tries().after(errors.ModelOverTier()).shrunk
     assert decide(error, tries.after(error), left_s=60, chance=1.0) == GiveUp()
 
 

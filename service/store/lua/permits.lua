@@ -57,7 +57,7 @@ end
 
 local function acquire(step, name, waiter, class, flow, age, patience)
   if redis.call('HEXISTS', waiters_key(step, name), waiter) == 1 then return end
-  local tag, arrival = draw_ticket(step, class, flow, age)
+  local tag, arrival = draw_tag(step, class, flow, age)
   enqueue(step, name, waiter, class, flow, tag, arrival)
   step.asked[#step.asked + 1] =
     { waiter = waiter, class = class, tag = tag, arrival = arrival, patience = patience }

@@ -1,6 +1,6 @@
 -- The two queues: start-time fair queueing over flows, first come first served inside a flow.
 --
--- A waiter gets a ticket, a tag and an arrival number. The tag is the round in which its flow's turn
+-- A waiter gets a tag and an arrival number. The tag is the round in which its flow's turn
 -- comes: virtual time, or one more than the flow's last tag, whichever is later. So a flow that asks
 -- a hundred times stands once in each of the next hundred rounds, and a flow that comes new stands
 -- in the present one. Virtual time is the tag of the last waiter served. One sorted set per class is
@@ -17,7 +17,7 @@ local function member_of(arrival, session, waiter)
 end
 
 -- `age`: ms since it queued first, for one that queues again; -1 otherwise.
-local function draw_ticket(step, class, flow, age)
+local function draw_tag(step, class, flow, age)
   local meta = step.meta
   meta.arrivals = meta.arrivals + 1
   if age >= 0 then return step.clock - age - HEAD, meta.arrivals end

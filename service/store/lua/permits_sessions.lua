@@ -189,7 +189,7 @@ local function register(step, known, timing)
     if arrival then
       meta.arrivals = math.max(meta.arrivals, arrival)
     else
-      tag, arrival = draw_ticket(step, w.class, w.flow, w.age)
+      tag, arrival = draw_tag(step, w.class, w.flow, w.age)
     end
     enqueue(step, name, w.waiter, w.class, w.flow, tag, arrival)
     step.asked[#step.asked + 1] = { waiter = w.waiter, class = w.class, tag = tag, arrival = arrival }
