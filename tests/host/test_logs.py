@@ -18,8 +18,10 @@ log.info("said", text="my address is 5 Elm St", conversation="c1")
 logging.getLogger("uvicorn.error").info("Started server process [%d]", 1)
 logging.getLogger("uvicorn.error").warning("odd %s", "thing")
 logging.getLogger("httpx").info("HTTP Request: POST https://x?key=1")
+def answer(question):
+    return 1 / 0
 try:
-    1 / 0
+    answer("I live at " + str(7) + " Elm St")
 except ZeroDivisionError:
     log.exception("broken")
 """
@@ -48,6 +50,12 @@ def test_each_event_is_one_line_of_json_with_its_fields():
 def test_what_people_write_is_withheld():
     (said, *_) = map(json.loads, lines("info", "json"))
     assert said["text"] == "<22 withheld>"
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_a_traceback_shows_no_variable(style):
+    shown = "\n".join(lines("info", style))
+    assert "ZeroDivisionError" in shown and "7 Elm St" not in shown
 
 
 def test_the_level_is_kept_and_debug_shows_the_libraries_too():
