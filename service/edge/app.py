@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 
 from service.clients.model import GlmModel
 from service.core import wire
+from service.core.errors import StoreUnavailable
 from service.edge import metrics
 from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
@@ -169,9 +170,7 @@ class Worker:
         loaded, reconnects, adopted = "", 0, 0
         while True:
             if self.commands.up and loaded != self.commands.run_id:
-                await self.commands.wait_up()
-                await self.log.load()
-                loaded = self.commands.run_id
+                loaded = await self._load()
             ready = self._is_ready(loaded)
             if ready != self.ready and self.willing():
                 self.context.tell("ready" if ready else "unready")
@@ -183,6 +182,16 @@ class Worker:
             metrics.adoptions.inc(self.takeover.adopted - adopted)
             reconnects, adopted = self.commands.reconnects, self.takeover.adopted
             await asyncio.sleep(LOOK_S)
+
+    async def _load(self) -> str:
+        """Load the functions. The server's run id; "" where it takes none for now: it is full, or
+        a replica, or gone again.
+        """
+        with suppress(StoreUnavailable):
+            await self.commands.wait_up()
+            await self.log.load()
+            return self.commands.run_id
+        return ""
 
     def _is_ready(self, loaded: str) -> bool:
         return (

@@ -1,39 +1,44 @@
-"""The application of one worker: when it would take a new customer."""
-
-from types import SimpleNamespace
+"""A worker's application: what it does when Redis is there, but of no use."""
 
 import pytest
 
 from service.edge.app import Worker
 from service.edge.context import WorkerContext
 from service.settings import load
+from service.store.log import Log
+from tests.support.valkey import Valkey
 
 
 @pytest.fixture
-def worker():
-    """One that lacks nothing; its connections are only what readiness looks at."""
-    context = WorkerContext(settings=load({}), sites={}, session="s", name="worker-1", slot=0)
+def own():
+    """A server of this test's own, to hurt."""
+    with Valkey() as server:
+        yield server
+
+
+async def test_a_full_redis_makes_a_worker_unready_and_does_not_end_it(
+    own, eventually, monkeypatch
+):
+    ended, loads, load_functions = [], [], Log.load
+
+    async def counted(log):
+        loads.append("load")
+        await load_functions(log)
+
+    monkeypatch.setattr(Log, "load", counted)
+    context = WorkerContext(
+        settings=load({"PARLEY_REDIS_URL": own.url, "PARLEY_MODEL_URL": "http://127.0.0.1:1"}),
+        sites={},
+        session="session-of-a-test",
+        name="worker-1",
+        slot=0,
+        quit=lambda: ended.append("quit"),
+    )
     worker = Worker(context)
-    worker.commands = SimpleNamespace(up=True, run_id="run-1")
-    worker.subscriber = SimpleNamespace(up=True)
-    worker.permits = SimpleNamespace(registered=True)
-    return worker
-
-
-async def test_a_worker_that_lacks_nothing_is_ready(worker):
-    assert worker._is_ready("run-1")
-
-
-@pytest.mark.parametrize(
-    ("lacks", "cause"),
-    [
-        ("Redis", lambda worker: setattr(worker.commands, "up", False)),
-        ("word from other workers", lambda worker: setattr(worker.subscriber, "up", False)),
-        ("functions on a new server", lambda worker: setattr(worker.commands, "run_id", "run-2")),
-        ("a permit session", lambda worker: setattr(worker.permits, "registered", False)),
-        ("time", lambda worker: worker.context.drain(1.0)),
-    ],
-)
-async def test_each_single_lack_makes_it_unready(worker, lacks, cause):
-    cause(worker)
-    assert not worker._is_ready("run-1"), lacks
+    with own.client() as redis:
+        redis.config_set("maxmemory", 1)
+        async with worker.running():
+            await eventually(lambda: len(loads) > 1 or ended)
+            assert not ended and not worker.ready
+            redis.config_set("maxmemory", 0)
+            await eventually(lambda: worker.ready)
