@@ -159,7 +159,7 @@ async def reload_in_mid_answer(tab: Tab) -> None:
 async def as_the_log_has_it(tab: Tab, parley: str, asked: list[str]) -> list[str]:
     """The answers by a client of our own, which checks every offset, length and checksum."""
     handle = await tab.page.evaluate("() => localStorage['parley:pk_demo:resume'] ?? null")
-    handle = handle or await tab.frame.evaluate("() => localStorage['parley:pk_demo:resume']")
+    handle = handle or await tab.frame.evaluate("() => localStorage['parley:pk_demo:handle']")
     client = await Client(parley).start(resume=handle)
     assert client.session["resumed"]
     try:

@@ -6,7 +6,9 @@
 
 import type { Shelf } from "../core/outbox.ts";
 
-const HANDLE = "resume";
+// Not the loader's name for it: where a shop has Parley's own origin, both have one storage, and each
+// would delete the other's.
+const HANDLE = "handle";
 const OUTBOX = "out:";
 
 export class PanelStorage {
