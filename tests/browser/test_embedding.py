@@ -48,10 +48,14 @@ async def test_a_shop_that_the_site_does_not_list_gets_no_panel(parley, tabs):
     await tab.page.wait_for_load_state("networkidle")
     assert await tab.panel.locator("main").count() == 0
     assert [url for url in tab.requests if "/v1/" in url] == [] == tab.sockets
-    assert await tab.page.evaluate("() => heard") == [["open", None]]
-    assert await tab.page.evaluate("() => Object.keys(localStorage)") == []
-    await tab.launcher.click()
     await expect(tab.launcher).to_have_attribute("aria-expanded", "false")
+    refused = [["open", None], ["close", None], ["error", {"code": "panel_refused"}]]
+    assert await tab.page.evaluate("() => heard") == refused
+    assert await tab.page.evaluate("() => Object.keys(localStorage)") == []
+    assert await tab.page.locator("iframe").count() == 0
+    await tab.launcher.click()
+    await expect(tab.launcher).to_have_attribute("aria-expanded", "true")
+    await eventually(lambda: tab.has_heard("error", [{"code": "panel_refused"}] * 2), within=15)
 
 
 async def test_every_attribute_of_the_tag_is_obeyed(parley, tabs):

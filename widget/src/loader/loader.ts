@@ -28,13 +28,16 @@ b:empty{display:none}
 div{position:fixed;bottom:88px;inset-inline-end:20px;width:400px;max-width:calc(100vw - 40px);height:680px;max-height:calc(100vh - 108px);border-radius:20px;overflow:hidden;background:Canvas;box-shadow:0 6px 48px #10182840;transition:.18s}
 .x div{opacity:0;transform:translateY(12px);visibility:hidden}
 .left :is(button,div){inset-inline:20px auto}
-iframe{border:0;width:100%;height:100%}
+iframe{border:0;width:100%;height:100%;opacity:0}
+.r iframe{opacity:1}
 .f div{inset:var(--t) 0 auto;width:100%;max-width:none;height:var(--h);max-height:none;border-radius:0}
 .f.r button{display:none}
 @media(forced-colors:active){button,div{border:2px solid}}
 @media(prefers-reduced-motion){div{transition:none}}
 @media print{span{display:none}}`;
 
+/** A panel that has loaded greets at once; one that was refused, or could not be reached, never does. */
+const PATIENCE_MS = 3e3;
 const ICONS = ["M4 11.5a8 7.5 0 1 1 4.8 6.9L4.5 20l1.3-3.6A7 7 0 0 1 4 11.5z", "M6 9.5l6 6 6-6"];
 /** Where people do not write "Chat"; `data-label` says it in any other. aria-expanded tells the state. */
 const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", ko: "채팅", ru: "Чат", zh: "在线客服" };
@@ -64,6 +67,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   let waiting: object[] = [];
   let identity: unknown;
   let handle: string | null | undefined;
+  let news = "";
 
   const set = <T extends Element>(element: T, values: Record<string, unknown>): T => {
     for (const name of Object.keys(values)) element.setAttribute(name, `${values[name]}`);
@@ -116,13 +120,13 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
     wrap.className = `${look.position} ${opened ? "" : "x"} ${full ? "f" : ""} ${port ? "r" : ""}`;
     set(wrap, { dir: /^(ar|fa|he|ur)/.test(locale()) ? "rtl" : "ltr" });
     set(box, { "aria-label": label, "aria-modal": full });
-    set(button, { "aria-label": `${label} ${badge.textContent}`.trim(), "aria-expanded": opened });
+    set(button, { "aria-label": label + news, "aria-expanded": opened });
     set(path, { d: ICONS[+opened] });
     if (full !== covered) doc.body.inert = covered = full;
   };
 
   const received = ({ data }: MessageEvent) => {
-    const { type, n, name, detail, resume, nonce: echo } = Object(data);
+    const { type, n, text, name, detail, resume, nonce: echo } = Object(data);
     if (echo === nonce) {
       port = line;
       paint();
@@ -134,7 +138,8 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
     } else if (type === "close") close(true);
     else if (type === "store") keep(resume && `${resume}`);
     else if (type === "unread") {
-      badge.textContent = n > 0 ? `${Math.min(n, 99)}` : "";
+      badge.textContent = n || "";
+      news = text;
       paint();
       emit(type, { count: n });
     } else if (type === "event") emit(name, detail);
@@ -153,6 +158,14 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
       try {
         handle ||= localStorage[key];
       } catch {}
+      setTimeout(() => {
+        if (port || signal.aborted) return;
+        // What has loaded is the browser's own page, and nobody wants to read that.
+        frame!.remove();
+        frame = undefined;
+        close(true);
+        emit("error", { code: "panel_refused" });
+      }, PATIENCE_MS);
       frame!.contentWindow!.postMessage({ parley: 1, nonce, resume: handle }, origin, [channel.port2]);
     };
     frame.src = `${origin}/panel?${new URLSearchParams({ ...look, locale: locale() } as Record<string, string>)}#${nonce}`;
