@@ -103,6 +103,32 @@ async def test_a_jwt_where_the_site_takes_none_is_an_event_not_a_message(parley,
     assert await tab.panel.get_by_role("alert").count() == 0
 
 
+async def test_a_refused_session_is_an_event_too(parley, tabs):
+    async def refuse(route):
+        refusal = {"code": "origin_refused", "title": "refused", "status": 403}
+        await route.fulfill(status=403, json=refusal, content_type="application/problem+json")
+
+    context = await tabs.context()
+    await context.route("**/v1/sessions", refuse)
+    tab = await tabs.open(parley.page(head=STUB), context)
+    tab.expects("403")
+    await tab.open()
+    await expect(tab.panel.locator(".banner.bad")).to_contain_text("help@shop.example")
+    assert await tab.has_heard("error", [{"code": "origin_refused"}])
+
+
+async def test_an_empty_conversation_has_questions_to_begin_with(parley, tabs):
+    tab = await tabs.open(parley.page())
+    await tab.open()
+    offered = tab.panel.locator(".ask")
+    await expect(offered).to_have_count(3)
+    await offered.first.click()
+    await tab.answered(1)
+    assert await tab.said() == ["What does shipping cost?"]
+    assert await tab.caret_is_in_composer()
+    await expect(offered).to_have_count(0)
+
+
 async def test_logout_leaves_nothing_behind(parley, tabs):
     tab = await tabs.open(parley.page())
     await tab.open()

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 QUESTION = "Do you ship to Norway?"
 LONG_QUESTION = "Please answer slowly, I read slowly."
-HANDLE = f"parley:{SITE}:resume"
+IN_SHOP = f"parley:{SITE}:resume"
+IN_PANEL = f"parley:{SITE}:handle"
 TOUCH = "() => { try { return Object.keys(localStorage) } catch { return null } }"
 
 
@@ -60,9 +61,9 @@ async def test_a_conversation_outlives_a_reload(denied, parley, tabs, playwright
         in_panel = await tab.frame.evaluate(TOUCH)
         in_shop = await tab.page.evaluate(TOUCH)
         if denied:
-            assert (in_panel, in_shop) == (None, [HANDLE])
+            assert (in_panel, in_shop) == (None, [IN_SHOP])
         else:
-            assert (in_panel, in_shop) == ([HANDLE], [])
+            assert (in_panel, in_shop) == ([IN_PANEL], [])
         await tab.page.reload()
         await tab.open()
         assert bare(await tab.answered(1)) == bare(ANSWER)
@@ -96,6 +97,65 @@ async def test_two_tabs_show_the_same_at_once(parley, tabs):
     assert await one.texts() == await other.texts()
 
 
+async def test_where_the_shop_has_parleys_own_origin_a_conversation_outlives_a_reload(demo, tabs):
+    tab = await tabs.open(demo.url)
+    await tab.open()
+    await tab.ask(QUESTION)
+    shown = await tab.answered(1)
+    await tab.page.reload()
+    await tab.open()
+    assert await tab.answered(1) == shown
+    assert await tab.said() == [QUESTION]
+
+
+# -- the end of the text --------------------------------------------------------------------------
+
+# What grows between two frames stands there before the browser tells of the scrolling before it.
+LATE = """() => document.addEventListener('scroll', () => {
+  const more = document.createElement('div');
+  more.style.height = '200px';
+  document.querySelector('.content').append(more);
+}, { capture: true, once: true })"""
+PIXELS_BELOW = """() => {
+  const { scrollHeight, scrollTop, clientHeight } = document.querySelector('.scroller');
+  return scrollHeight - scrollTop - clientHeight;
+}"""
+
+
+async def test_who_is_at_the_end_stays_there_however_fast_it_grows(parley, tabs):
+    tab = await tabs.open(parley.page(), viewport={"width": 1200, "height": 420})
+    await tab.open()
+    await tab.ask(QUESTION)
+    await tab.answered(1)
+    await tab.frame.evaluate(LATE)
+    await tab.ask(LONG_QUESTION)
+    await tab.answered(2)
+    assert await tab.frame.evaluate("() => !!document.querySelector('.content > div')"), "no proof"
+
+    async def at_the_end() -> bool:
+        return bool(await tab.frame.evaluate(PIXELS_BELOW) < 2)
+
+    await eventually(at_the_end)
+    await expect(tab.panel.locator(".jump")).to_have_count(0)
+
+
+async def test_who_reads_further_up_is_left_there_and_told(parley, tabs):
+    tab = await tabs.open(parley.page(), viewport={"width": 1200, "height": 420})
+    await tab.open()
+    await tab.ask(QUESTION)
+    await tab.answered(1)
+    await tab.ask(LONG_QUESTION)
+    await begun(tab, 1)
+    scroller = tab.panel.locator(".scroller")
+    await scroller.evaluate("(node) => node.scrollTo(0, 0)")
+    await expect(tab.panel.locator(".jump")).to_be_visible()
+    await tab.answered(2)
+    assert await scroller.evaluate("(node) => node.scrollTop") == 0
+    await tab.panel.locator(".jump").click()
+    assert await tab.caret_is_in_composer()
+    assert await tab.frame.evaluate(PIXELS_BELOW) < 2
+
+
 # -- a closed panel -------------------------------------------------------------------------------
 
 
@@ -106,7 +166,7 @@ async def test_an_answer_to_a_closed_panel_is_counted_on_the_launcher(parley, ta
     await begun(tab)
     await tab.page.keyboard.press("Escape")
     await expect(badge(tab)).to_have_text("1")
-    await expect(tab.launcher).to_have_accessible_name("Chat 1")
+    await expect(tab.launcher).to_have_accessible_name("Chat, 1 unread message")
     await tab.open()
     await expect(badge(tab)).to_have_text("")
     await expect(tab.launcher).to_have_accessible_name("Chat")
@@ -124,6 +184,7 @@ async def test_an_answer_is_stopped_and_asked_for_again(parley, tabs):
     await tab.stopper.click()
     reason = tab.panel.locator(".reason")
     await expect(reason).to_have_text("You stopped this answer.")
+    assert await tab.caret_is_in_composer(), "the button is gone, and with it the focus"
     kept = await tab.answers.first.inner_text()
     assert kept.startswith(shown) and len(kept) < len(LONG_ANSWER)
     await tab.panel.get_by_role("button", name="Try again").click()

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-import { Composer } from "./composer.tsx";
+import { Composer, focusComposer } from "./composer.tsx";
 import { Icon } from "./icons.tsx";
 import { AiBadge } from "./messages.tsx";
 import type { Store } from "./store.ts";
@@ -134,7 +134,10 @@ function Failure({ store }: { store: Store }) {
         type="button"
         class="tool"
         aria-label={store.t.value("dismiss")}
-        onClick={() => (store.error.value = null)}
+        onClick={() => {
+          store.error.value = null;
+          focusComposer();
+        }}
       >
         <Icon name="close" />
       </button>

@@ -22,7 +22,10 @@ export function Composer({ store }: { store: Store }) {
   const units = draft.value.trim().length;
   const over = units - store.client.units;
 
-  useFocus(store, box);
+  const opened = store.opened.value;
+  useEffect(() => {
+    if (opened) focusComposer();
+  }, [opened]);
   useLayoutEffect(() => {
     const style = box.current!.style;
     style.setProperty("height", "auto");
@@ -35,6 +38,10 @@ export function Composer({ store }: { store: Store }) {
     draft.value = "";
     typed.current = 0;
     box.current!.focus();
+  };
+  const stop = (m: number) => {
+    store.client.stop(m);
+    focusComposer();
   };
   const input = (text: string) => {
     draft.value = text;
@@ -73,7 +80,7 @@ export function Composer({ store }: { store: Store }) {
           onKeyDown={key}
         />
         {open !== undefined && units === 0 ? (
-          <button type="button" class="send" aria-label={t("stop")} title={t("stop")} onClick={() => store.client.stop(open.m)}>
+          <button type="button" class="send" aria-label={t("stop")} title={t("stop")} onClick={() => stop(open.m)}>
             <StopIcon />
           </button>
         ) : (
@@ -89,12 +96,8 @@ export function Composer({ store }: { store: Store }) {
   );
 }
 
-/** Opening the panel puts the caret here; on a touch screen the keyboard would cover the greeting. */
-function useFocus(store: Store, box: { readonly current: HTMLTextAreaElement | null }): void {
-  const opened = store.opened.value;
-  useEffect(() => {
-    if (!opened) return;
-    if (matchMedia("(pointer: coarse)").matches) document.getElementById("panel")!.focus();
-    else box.current!.focus();
-  }, [opened]);
+/** For whoever opens the panel, or presses a button that is gone then: the caret comes here. On a touch
+ * screen its keyboard would cover what there is to read, so there it is the panel that has the focus. */
+export function focusComposer(): void {
+  document.querySelector<HTMLElement>(matchMedia("(pointer: coarse)").matches ? "#panel" : "textarea")!.focus();
 }

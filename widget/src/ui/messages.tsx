@@ -5,6 +5,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Entry } from "../core/outbox.ts";
 import type { Message } from "../core/message.ts";
 import type { Source } from "../core/wire.ts";
+import { focusComposer } from "./composer.tsx";
 import { directionOf } from "./direction.ts";
 import { Icon } from "./icons.tsx";
 import { safeHref } from "./links.ts";
@@ -23,18 +24,20 @@ interface Shown {
 
 export function MessageRow(shown: Shown) {
   const { message, store } = shown;
-  if (message.author === "customer") return <Said store={store} text={message.text} message={message} />;
+  if (message.author === "customer") return <Said store={store} message={message} />;
   if (message.author === "notice") return <Notice store={store} message={message} />;
   return <Answer {...shown} />;
 }
 
-function Said({ store, text, message }: { store: Store; text: string; message?: Message }) {
+function Said({ store, message }: { store: Store; message: Message }) {
+  const { text, language } = message;
   return (
     <li class="row customer">
-      <div class="bubble" dir={directionOf(text, message?.language) ?? store.dir.value} lang={message?.language}>
+      <div class="bubble" dir={directionOf(text, language) ?? store.dir.value} lang={language}>
         <span class="unseen">{store.t.value("you")}: </span>
         {text}
       </div>
+      <div class="sent">{message.time !== undefined && clockTime(message.time, store.place.value.locale)}</div>
     </li>
   );
 }
@@ -53,6 +56,10 @@ function Answer({ store, message, newest, retryable }: Shown) {
   const empty = message.text === "";
   const translation = useTranslation(store, message);
   const reason = message.done ? reasonKey(message.reason) : null;
+  const retry = () => {
+    store.client.retry(message.m);
+    focusComposer();
+  };
   return (
     <li class={assistant ? "row assistant" : "row agent"}>
       <div class="by">
@@ -73,7 +80,7 @@ function Answer({ store, message, newest, retryable }: Shown) {
         </p>
       )}
       {retryable && (
-        <button type="button" class="quiet" onClick={() => store.client.retry(message.m)}>
+        <button type="button" class="quiet" onClick={retry}>
           <Icon name="retry" />
           {t("retry")}
         </button>
@@ -83,6 +90,17 @@ function Answer({ store, message, newest, retryable }: Shown) {
       )}
     </li>
   );
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>(); // making one costs more than all else in a row
+
+/** The time of day; with the date, where that was another day. */
+function clockTime(time: number, locale: string): string {
+  const date = new Date(time);
+  const dateStyle = date.toDateString() === new Date().toDateString() ? undefined : "medium";
+  const key = `${locale} ${dateStyle}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale, { dateStyle, timeStyle: "short" }));
+  return formats.get(key)!.format(date);
 }
 
 export function AiBadge({ store }: { store: Store }) {

@@ -28,7 +28,8 @@ export interface Place {
 /** What the panel tells the page that frames it. Never what was said. */
 export type HostEvent =
   | { readonly type: "close" }
-  | { readonly type: "unread"; readonly n: number }
+  /** `text`: the same in words, as the launcher's name goes on with it. */
+  | { readonly type: "unread"; readonly n: number; readonly text: string }
   | { readonly type: "event"; readonly name: "message" | "handoff" | "error"; readonly detail: object };
 
 const FLUSH_MS = 50;
@@ -80,6 +81,7 @@ export class Store {
       connection: (state, code) => {
         this.connection.value = { state, code };
         if (state === "offline") this.note(this.t.peek()("offline"));
+        if (state === "closed" && code !== null) this.#tell({ type: "event", name: "error", detail: { code } });
       },
       outbox: (entries) => (this.entries.value = entries),
       failed: (error) => this.#failed(error),
@@ -196,8 +198,7 @@ export class Store {
     if (message !== undefined && "o" in frame && conversation.pos?.[1] === frame.o) {
       this.#tell({ type: "event", name: "message", detail: { m: message.m, author: message.author } });
       if (message.author !== "customer" && !this.#looking()) {
-        this.unread.value += 1;
-        this.#tell({ type: "unread", n: this.unread.value });
+        this.#unread(this.unread.value + 1);
       }
     }
     if (frame.type === "conversation.updated" && frame.status !== "assisted") {
@@ -211,6 +212,11 @@ export class Store {
     if (!UNTOLD.has(error.code)) this.error.value = error;
   }
 
+  #unread(n: number): void {
+    this.unread.value = n;
+    this.#tell({ type: "unread", n, text: n > 0 ? `, ${this.t.peek()("unread", { n })}` : "" });
+  }
+
   #looking(): boolean {
     return this.opened.peek() && document.visibilityState === "visible";
   }
@@ -218,10 +224,7 @@ export class Store {
   /** The customer has it before their eyes: nothing is unread, and an agent may know. */
   #seen(): void {
     if (!this.#looking()) return;
-    if (this.unread.value > 0) {
-      this.unread.value = 0;
-      this.#tell({ type: "unread", n: 0 });
-    }
+    if (this.unread.value > 0) this.#unread(0);
     const { pos, status } = this.client.conversation;
     if (pos === null || pos[1] <= this.#read || status === "assisted" || this.#reading !== 0) return;
     this.#reading = setTimeout(() => {

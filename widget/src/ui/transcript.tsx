@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import type { Message } from "../core/message.ts";
 import { openAnswer } from "../core/state.ts";
+import { focusComposer } from "./composer.tsx";
 import { Icon } from "./icons.tsx";
 import { AiBadge, EntryRow, MessageRow } from "./messages.tsx";
 import { queueText } from "./progress.tsx";
@@ -56,7 +57,14 @@ export function Transcript({ store }: { store: Store }) {
         </div>
       </div>
       {scroll.behind && (
-        <button type="button" class="jump" onClick={scroll.toEnd}>
+        <button
+          type="button"
+          class="jump"
+          onClick={() => {
+            scroll.toEnd();
+            focusComposer();
+          }}
+        >
           <Icon name="arrow" />
           {t("new_messages")}
         </button>
@@ -81,6 +89,19 @@ function Greeting({ store, small }: { store: Store; small: boolean }) {
       <p class="note">
         <AiBadge store={store} /> <span>{t("ai_note")}</span>
       </p>
+      {!small &&
+        [t("ask_shipping"), t("ask_return"), t("ask_payment")].map((question) => (
+          <button
+            type="button"
+            class="ask"
+            onClick={() => {
+              store.client.say(question);
+              focusComposer();
+            }}
+          >
+            {question}
+          </button>
+        ))}
     </section>
   );
 }
@@ -92,24 +113,32 @@ function Greeting({ store, small }: { store: Store; small: boolean }) {
 function useScroll(store: Store, first: number | undefined, count: number) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const held = useRef({ atEnd: true, first, height: 0 });
+  const held = useRef({ atEnd: true, first, height: 0, top: 0 });
   const [behind, setBehind] = useState(false);
 
+  const stick = () => {
+    scroller.current!.scrollTop = scroller.current!.scrollHeight;
+    held.current.top = scroller.current!.scrollTop;
+  };
   const toEnd = () => {
     held.current.atEnd = true;
-    scroller.current!.scrollTop = scroller.current!.scrollHeight;
+    stick();
     setBehind(false);
   };
   const moved = () => {
     const { scrollHeight, scrollTop, clientHeight } = scroller.current!;
-    held.current.atEnd = scrollHeight - scrollTop - clientHeight < AT_END_PX;
-    if (held.current.atEnd) setBehind(false);
+    const { current } = held;
+    // This is told a frame late, and the text may have grown meanwhile: only who goes up leaves the end.
+    const atEnd = scrollHeight - scrollTop - clientHeight < AT_END_PX;
+    if (atEnd || scrollTop < current.top) current.atEnd = atEnd;
+    current.top = scrollTop;
+    if (atEnd) setBehind(false);
   };
 
   useEffect(() => {
     const observer = new ResizeObserver(() => {
       const { scrollHeight } = scroller.current!;
-      if (held.current.atEnd) scroller.current!.scrollTop = scrollHeight;
+      if (held.current.atEnd) stick();
       else if (scrollHeight > held.current.height) setBehind(true);
       held.current.height = scrollHeight;
     });
