@@ -21,6 +21,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from tests.support import programs
+from tests.support.client import cut_what_was_left_open
 from tests.support.eventually import eventually as eventually_true
 from tests.support.valkey import Valkey
 
@@ -91,8 +92,11 @@ def bounded(
 
     @functools.wraps(test)
     async def run(*arguments: object, **fixtures: object) -> None:
-        async with asyncio.timeout(seconds):
-            await test(*arguments, **fixtures)
+        try:
+            async with asyncio.timeout(seconds):
+                await test(*arguments, **fixtures)
+        finally:
+            await cut_what_was_left_open()
 
     return run
 

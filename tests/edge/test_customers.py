@@ -7,14 +7,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.client import Client, customer
+from tests.support.client import Client, customer, note
 
 HELLO_LATE_S = 10.0
 
 
 async def open_socket(instance, **options):
     wanted = {"origin": instance.url, "subprotocols": ["parley.v1"], "compression": None}
-    return await connect(instance.websocket, proxy=None, **{**wanted, **options})
+    return note(await connect(instance.websocket, proxy=None, **{**wanted, **options}))
 
 
 async def test_a_question_is_answered_delta_by_delta(instance):
