@@ -30,13 +30,13 @@ from typing import Any
 import structlog
 import uvicorn
 import uvloop
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from service.core.errors import SettingError, StoreUnsuitable
 from service.edge.context import State, WorkerContext
 from service.host import logs
 from service.host.channel import BEAT_S, Channel, Message, say_once
 from service.host.port import BACKLOG
+from service.host.protocol import CustomersProtocol
 from service.host.tether import die_with_parent
 from service.settings import load
 from service.sites import load_sites
@@ -167,7 +167,7 @@ def build_config(application: Asgi) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
         http="httptools",
-        ws="websockets-sansio",
+        ws=CustomersProtocol,
         ws_per_message_deflate=False,  # 35 KiB of memory a socket, for texts of a few bytes
         ws_max_size=WS_BYTES,
         ws_ping_interval=None,  # heartbeats are frames: a browser's page cannot see a ping
@@ -183,10 +183,6 @@ def build_config(application: Asgi) -> uvicorn.Config:
         workers=1,  # else uvicorn reads WEB_CONCURRENCY
     )
     config.load()
-    if config.ws_protocol_class is not WebSocketsSansIOProtocol:
-        raise SettingError(
-            "uvicorn did not take websockets-sansio; install the locked requirements"
-        )
     return config
 
 
