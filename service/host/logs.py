@@ -34,14 +34,10 @@ def set_up(level: str, style: str, **bound: Any) -> None:
     ]
     shown: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if text:
-        shown.append(
-            structlog.dev.ConsoleRenderer(
-                colors=sys.stdout.isatty(),
-                pad_event_to=28,
-                # The default one shows every local variable: messages, prompts, tokens.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-        )
+        # A traceback of its own would show every local variable: messages, prompts, tokens.
+        plain = structlog.dev.plain_traceback
+        colours = sys.stdout.isatty()
+        shown.append(structlog.dev.ConsoleRenderer(28, colours, exception_formatter=plain))
     else:
         shown += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     handler = logging.StreamHandler(sys.stdout)
