@@ -109,6 +109,25 @@ async def test_who_asks_for_much_and_reads_none_of_it_is_not_served_further(even
     sending.cancel()
 
 
+def beats(socket: Socket, *seconds: float) -> list[float]:
+    """Those of ``seconds`` at which a heartbeat went out."""
+    beaten = []
+    for now in seconds:
+        before = socket.beat_at
+        socket.beat(now)
+        if socket.beat_at != before:
+            beaten.append(now)
+    return beaten
+
+
+async def test_heartbeats_are_rare_in_an_idle_room_and_frequent_while_an_answer_runs():
+    socket = attached(Peer())
+    assert beats(socket, 100.0, 102.0, 124.0, 125.0, 127.0) == [100.0, 125.0]
+    socket.feed.put(1, [delta(1, 1)])
+    assert socket.feed.open
+    assert beats(socket, 127.0, 128.0, 129.0, 131.0) == [127.0, 129.0, 131.0]
+
+
 @contextmanager
 def entered(sockets: Sockets, address: str, count: int):
     for _ in range(count):

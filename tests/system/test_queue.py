@@ -28,6 +28,26 @@ async def test_customers_who_wait_see_their_place_and_are_served_in_turn():
         await asyncio.gather(*(client.stop() for client in clients))
 
 
+async def test_every_socket_that_comes_later_sees_the_place_whichever_worker_it_reaches():
+    with (
+        Valkey() as valkey,
+        Simulator(tier=1, first_token_ms=6000) as simulator,
+        Instance(valkey.url, simulator.url, workers=2, PARLEY_TIER="1") as instance,
+    ):
+        async with customer(instance.url) as holder, customer(instance.url) as waiting:
+            await holder.send(QUESTION)
+            await holder.got("answer.status", state="thinking")
+            await waiting.send(QUESTION)
+            await waiting.got("queue.updated", position=1)
+            later = [Client(instance.url) for _ in range(4)]  # all on one worker: 1 time in 16
+            for client in later:
+                client.session = waiting.session
+                await client.connect()
+            for client in later:
+                await client.got("queue.updated", position=1, within=3.0)
+                await client.stop()
+
+
 async def test_a_wait_that_would_be_too_long_is_refused_in_words():
     settings = {"PARLEY_TIER": "1", "PARLEY_QUEUE_WAIT_S": "2"}
     with (
