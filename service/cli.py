@@ -81,7 +81,7 @@ def serve() -> None:
     sys.exit(run())
 
 
-@main.command()
+@main.command(short_help="The living workers of this instance.")
 @click.option("--json", "as_json", is_flag=True, help="An array of name, pid, ready and host.")
 def workers(as_json: bool) -> None:
     """The living workers of the instance that PARLEY_REDIS_URL or PARLEY_DATA names."""
