@@ -47,6 +47,7 @@ log = structlog.get_logger("parley.app")
 MEET_S = 2.0  # a Redis that is there answers within milliseconds
 LOOK_S = 0.25  # between looks at the readiness
 SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
+MOVE_S = 1.0  # for a new socket and its hello, before the old one is closed by us
 LEFT_S = 0.5  # of the drain, kept for the sockets' end
 
 
@@ -216,14 +217,22 @@ class Worker:
             raise
 
     async def _drain(self) -> None:
-        """Send the sockets away one by one, let running answers end, then say that it is done."""
+        """Send the sockets away one by one, let running answers end, then say that it is done.
+
+        Who was sent away gets the time that it was told, and a moment to move: were all closed at
+        once, they would all come back at once.
+        """
         await self.context.draining.wait()
         self.ready = False
-        left_s = self.context.drain_by - time.monotonic() - LEFT_S
-        spread_ms = int(1000 * max(0.0, min(SPREAD_S, left_s / 2)))
+        end = self.context.drain_by - LEFT_S
+        left_s = max(0.0, end - time.monotonic())
+        spread_s = min(SPREAD_S, left_s / 2)
         for socket in self.sockets:
-            socket.say(wire.goaway(random.randint(0, spread_ms), "deploy"))
-        await self.turns.drain(max(0.0, left_s))
+            socket.say(wire.goaway(random.randint(0, int(1000 * spread_s)), "deploy"))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left_s, spread_s + MOVE_S)):
+                await self.sockets.gone()
+        await self.turns.drain(max(0.0, end - time.monotonic()))
         self.context.drained.set()
 
 

@@ -134,6 +134,8 @@ class Sockets:
         self._an_address = an_address
         self._by_conversation: dict[str, list[Socket]] = defaultdict(list)
         self._by_address: dict[str, int] = defaultdict(int)
+        self._none = asyncio.Event()
+        self._none.set()
 
     def __iter__(self) -> Iterator[Socket]:
         for sockets in list(self._by_conversation.values()):
@@ -158,6 +160,7 @@ class Sockets:
         """Count a customer's socket; one too many closes the oldest."""
         sockets = self._by_conversation[socket.conversation]
         sockets.append(socket)
+        self._none.clear()
         for oldest in sockets[: -self._a_customer]:  # one that was refused may still be closing
             oldest.refuse(Replaced(f"more than {self._a_customer} sockets"))
 
@@ -167,6 +170,12 @@ class Sockets:
             sockets.remove(socket)
         if not sockets:
             del self._by_conversation[socket.conversation]
+        if not self._by_conversation:
+            self._none.set()
+
+    async def gone(self) -> None:
+        """Until there is no socket."""
+        await self._none.wait()
 
     async def beat(self) -> None:
         """Heartbeats of all sockets, for ever, from one timer."""

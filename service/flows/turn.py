@@ -103,8 +103,9 @@ class Turns:
 
     async def drain(self, timeout_s: float) -> int:
         """Let running turns end. Returns how many did not, and are left to be adopted."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
+        end = time.monotonic() + timeout_s
+        while self._tasks and (left_s := end - time.monotonic()) > 0:
+            await asyncio.wait(self._tasks, timeout=left_s)  # others may begin meanwhile
         left = list(self._tasks)
         for task in left:
             task.cancel()

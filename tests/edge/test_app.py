@@ -1,11 +1,17 @@
 """A worker's application: what it does when Redis is there, but of no use."""
 
+import os
+import signal
+import time
+
 import pytest
 
 from service.edge.app import Worker
 from service.edge.context import WorkerContext
 from service.settings import load
 from service.store.log import Log
+from tests.support.client import customer
+from tests.support.instance import Instance
 from tests.support.valkey import Valkey
 
 
@@ -42,3 +48,15 @@ async def test_a_full_redis_makes_a_worker_unready_and_does_not_end_it(
             assert not ended and not worker.ready
             redis.config_set("maxmemory", 0)
             await eventually(lambda: worker.ready)
+
+
+async def test_who_is_sent_away_has_the_time_to_move(own, simulator):
+    with Instance(own.url, simulator.url, workers=1) as instance:
+        async with customer(instance.url) as idle:
+            [worker] = instance.workers()
+            os.kill(worker["pid"], signal.SIGTERM)
+            goaway = await idle.got("goaway")
+            told = time.monotonic()
+            assert goaway["reason"] == "deploy" and 0 <= goaway["after_ms"] <= 2000
+            assert await idle.closed() == 1012
+            assert time.monotonic() - told > goaway["after_ms"] / 1000

@@ -641,6 +641,22 @@ async def test_draining_waits_for_turns_that_end_and_leaves_the_others(flows):
         assert (worker.model.open, worker.permits.held) == (0, {})
 
 
+async def test_draining_waits_for_turns_that_begin_meanwhile(flows):
+    first, second = asyncio.Event(), asyncio.Event()
+    worker = await flows.worker(["One", first, "."], ["Two", second, "."])
+    await begin(worker.log, "other")
+    async with worker.client() as here, worker.client("other") as there:
+        await worker.say(here, "Hello")
+        draining = asyncio.create_task(worker.turns.drain(5))
+        await asyncio.sleep(0)
+        await worker.say(there, "Hello")  # the socket has not moved to another worker yet
+        first.set()
+        await eventually(lambda: len(worker.turns) == 1)
+        second.set()
+        assert await draining == 0
+        assert ends(await flows.entries("other")) == ["stop"]
+
+
 async def test_a_mistake_of_our_own_ends_one_turn_and_is_told(flows):
     worker = await flows.worker(["Here."])
 
