@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     messages_per_minute: int
     sockets_per_customer: int
     sockets_per_address: int
+    sessions_per_minute: int
     session_days: int
     retention_days: int
     log_level: str
@@ -319,6 +320,13 @@ VARIABLES: tuple[Variable, ...] = (
         _whole(1, 100_000),
         "20",
         "Sockets of one address on one worker (loopback excepted); the next is closed with 4429.",
+    ),
+    Variable(
+        "PARLEY_SESSIONS_PER_MINUTE",
+        "sessions_per_minute",
+        _whole(1, 100_000),
+        "30",
+        "Sessions that one address may begin in a minute on one worker (loopback excepted).",
     ),
     Variable(
         "PARLEY_SESSION_DAYS",

@@ -236,8 +236,9 @@ class CustomerSockets:
                 customer = msgspec.structs.replace(customer, locale=locale)
                 await self._attach(socket, customer, commands.position(command.pos))
                 return customer
-            socket.say(*await self._customers.do(customer, socket.feed, command))
-            if isinstance(command, commands.SendMessage):
+            replies = await self._customers.do(customer, socket.feed, command)
+            socket.say(*replies)
+            if isinstance(command, commands.SendMessage) and b'"duplicate":false' in replies[0]:
                 metrics.messages.labels(customer.site.key).inc()
         except CommandRefused as error:
             socket.say(_told(error, customer.locale, ref))

@@ -1,6 +1,7 @@
 """`POST /v1/sessions`: a token for a site's customer, from an allowed origin."""
 
 import re
+import time
 from collections.abc import Mapping
 
 import msgspec
@@ -18,7 +19,9 @@ from service.core.errors import (
 )
 from service.core.model import Site
 from service.edge import origins
+from service.edge.addresses import customer_address
 from service.edge.problems import problem
+from service.edge.rates import Rates
 from service.settings import Settings
 from service.store.sessions import Sessions
 
@@ -41,6 +44,7 @@ class SessionRoute:
         self._settings = settings
         self._sites = sites
         self._sessions = sessions
+        self._rates = Rates(settings.sessions_per_minute)
         self._origins = {origin for site in sites.values() for origin in site.origins}
 
     async def __call__(self, request: Request) -> Response:
@@ -73,6 +77,7 @@ class SessionRoute:
         if not own and not origins.allowed(origin, site.origins):
             raise OriginRefused(f"the site does not list the origin {str(origin)[:100]!r}")
         resume = wanted.resume if wanted.resume and HANDLE.match(wanted.resume) else None
+        self._rates.take(self._address(request), time.monotonic())
         session = await self._sessions.start(
             site.key,
             resume=resume,
@@ -82,6 +87,13 @@ class SessionRoute:
             orjson.dumps(msgspec.to_builtins(session)),
             media_type="application/json",
             headers={"cache-control": "no-store", **headers},
+        )
+
+    def _address(self, request: Request) -> str:
+        return customer_address(
+            request.client.host if request.client else None,
+            request.headers.getlist("x-forwarded-for"),
+            self._settings.trusted_proxies,
         )
 
 

@@ -5,6 +5,7 @@ the conversation's feed. A message may be sent again at will: it is known by its
 """
 
 import asyncio
+from typing import assert_never
 
 import msgspec
 
@@ -95,6 +96,8 @@ class CustomerCommands:
                 return []  # for people at the desk
             case commands.Hello():
                 raise BadCommand("hello is the socket's own")
+            case _:
+                assert_never(command)
         return []
 
     async def _send(
