@@ -37,7 +37,14 @@ class Asked(msgspec.Struct, frozen=True):
     session: str
 
 
-Hint = Logged | Shown | Stopped | Asked
+class Revoked(msgspec.Struct, frozen=True):
+    """All tokens of the conversation are void: its sockets end."""
+
+    session: str
+
+
+Hint = Logged | Shown | Stopped | Asked | Revoked
+OF_ALL = (Stopped, Revoked)  # the functions say them, so their own worker must hear them too
 
 
 def shown(session: str, frame: bytes) -> bytes:
@@ -61,6 +68,8 @@ def parse(message: bytes) -> Hint | None:
                 return Stopped(session, int(rest))
             case ["A", session]:
                 return Asked(session)
+            case ["R", session]:
+                return Revoked(session)
     except ValueError:
         return None
     return None

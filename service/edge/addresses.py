@@ -33,8 +33,11 @@ def is_loopback(address: str) -> bool:
 
 
 def _parsed(text: str | None) -> Address | None:
+    text = (text or "").strip()
+    if text.startswith("[") or text.count(":") == 1:  # some proxies add the port
+        text = text.partition("]")[0].lstrip("[") if text[:1] == "[" else text.partition(":")[0]
     try:
-        at = ipaddress.ip_address((text or "").strip().strip("[]"))
+        at = ipaddress.ip_address(text)
     except ValueError:
         return None
     mapped = at.ipv4_mapped if isinstance(at, ipaddress.IPv6Address) else None

@@ -134,8 +134,7 @@ class CustomerSockets:
             raise NoHello(f"nothing within {HELLO_S:g} s") from error
         if frames[0].get("type") != "hello":
             raise NoHello("the first frame must be hello")
-        if frames[0].get("v") != wire.VERSION:
-            raise VersionUnsupported(f"this server speaks version {wire.VERSION}")
+        _check_version(frames[0].get("v"))
         try:
             hello = commands.command(frames[0])
         except CommandRefused as error:
@@ -232,6 +231,7 @@ class CustomerSockets:
         try:
             command = commands.command(frame)
             if isinstance(command, commands.Hello):
+                _check_version(command.v)
                 locale = languages.match(command.locale, EVERY_LANGUAGE, customer.locale)
                 customer = msgspec.structs.replace(customer, locale=locale)
                 await self._attach(socket, customer, commands.position(command.pos))
@@ -251,6 +251,11 @@ class CustomerSockets:
     async def _say_unavailable(self, websocket: WebSocket, locale: str) -> None:
         frame = _told(Unavailable(retry_ms=RETRY_MS), locale, None)
         await websocket.send_text(frame.decode())
+
+
+def _check_version(version: object) -> None:
+    if version != wire.VERSION:
+        raise VersionUnsupported(f"this server speaks version {wire.VERSION}")
 
 
 def _told(error: CommandRefused, locale: str, ref: str | None) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from starlette.websockets import WebSocket
 
 from service.core import wire
-from service.core.errors import Replaced, SocketRefused, TooManySockets, TooSlow
+from service.core.errors import BadToken, Replaced, SocketRefused, TooManySockets, TooSlow
 from service.core.model import Attached, Position
 from service.edge import metrics
 from service.edge.addresses import UNKNOWN, is_loopback
@@ -96,6 +96,8 @@ class Socket:
         while True:
             await self.follower.wake.wait()
             self.follower.wake.clear()
+            if self.feed.revoked:
+                raise BadToken("revoked")
             if self.attached and self.lost:
                 await attach_again(Position(self._epoch, self._cursor))
             frames = self._take()

@@ -43,6 +43,7 @@ class Feed:
         self.epoch = ""
         self.top = -1  # newest offset held; -1 until somebody read the log
         self.open = False  # an answer runs
+        self.revoked = False  # the conversation's tokens are void
         self.losses = 0  # how often the log could not supply what was missing
         self.stale = False  # the log has, or may have, what is not here
         self.heal: Callable[[], None] = lambda: None  # reads what is missing; set by Feeds
@@ -148,6 +149,11 @@ class Feed:
         self._frames.clear()
         self._bytes = 0
 
+    def revoke(self) -> None:
+        """Nobody may follow any more."""
+        self.revoked = True
+        self._wake()
+
     def _wake(self) -> None:
         for follower in self.followers:
             follower.wake.set()
@@ -220,6 +226,8 @@ class Feeds:
                 feed.show(hint.frame)
             case hints.Stopped():
                 self.stopped(feed.conversation, hint.m)
+            case hints.Revoked():
+                feed.revoke()
             case hints.Asked():
                 self.asked(feed.conversation)
 

@@ -23,7 +23,7 @@ class Channels:
         def parsed(message: bytes) -> None:
             hint = hints.parse(message)
             if hint is not None and (
-                hint.session != self.session or isinstance(hint, hints.Stopped)
+                hint.session != self.session or isinstance(hint, hints.OF_ALL)
             ):
                 receive(hint)
 

@@ -69,6 +69,12 @@ async def test_hello_again_in_another_language_is_answered_in_that_one(instance)
         assert french["message"] != german["message"]
 
 
+async def test_hello_again_in_an_unknown_version_closes_4505(instance):
+    async with customer(instance.url) as client:
+        await client.say({"type": "hello", "v": 2, "token": client.session["token"]})
+        assert await client.closed() == 4505
+
+
 async def test_two_sockets_of_one_customer_see_the_same(instance):
     async with customer(instance.url) as one:
         two = Client(instance.url)
@@ -342,6 +348,25 @@ async def test_an_expired_or_revoked_token_closes_4501(instance, edge_valkey):
             redis.delete(key)
     await client.connect(hello=False)
     await client.say({"type": "hello", "v": 1, "token": client.session["token"]})
+    assert await client.closed() == 4501
+
+
+async def test_a_handle_that_is_used_by_somebody_else_later_ends_every_socket(
+    instance, edge_valkey
+):
+    client = await Client(instance.url).start()
+    first = client.session["resume"]
+    await client.start(resume=first)  # a successor of it is used next
+    await client.start(resume=client.session["resume"])
+    await client.connect()
+    with edge_valkey.client() as redis:
+        (key,) = redis.scan_iter(f"*:handles:{client.session['conversation']}", count=1000)
+        for digest, record in redis.hgetall(key).items():
+            born, parent, retired = record.decode().split(",")
+            long_ago = str(int(retired) - 61_000) if retired else ""
+            redis.hset(key, digest, f"{born},{parent},{long_ago}")
+    thief = await Client(instance.url).start(resume=first)
+    assert thief.session["resumed"] is False
     assert await client.closed() == 4501
 
 

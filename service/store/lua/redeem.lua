@@ -46,6 +46,7 @@ local function redeem(keys, args)
     if retired ~= '' and now > tonumber(retired) + GRACE_MS then
       redis.call('DEL', names.handles)
       redis.call('HINCRBY', names.meta, 'generation', 1)
+      redis.call('SPUBLISH', args[2], 'R ' .. args[3] .. '\n')  -- open sockets end as well
       return {'revoked'}
     end
     local above = parent ~= '' and redis.call('HGET', names.handles, parent)

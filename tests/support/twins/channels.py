@@ -28,7 +28,7 @@ class Air:
             return
         loop = asyncio.get_running_loop()
         for session, receive in list(self.listeners[conversation].items()):
-            if hint.session != session or isinstance(hint, hints.Stopped):
+            if hint.session != session or isinstance(hint, hints.OF_ALL):
                 loop.call_soon(receive, hint)
 
 
