@@ -121,7 +121,13 @@ class Asking:
     ) -> Ending:
         """One request inside one permit."""
 
+        waits = False
+
         def place(position: int, eta_ms: int) -> None:
+            nonlocal waits
+            if not waits:
+                waits = True
+                show(wire.answer_status(job.turn.m, "queued"))
             show(wire.queue_updated(position, eta_ms))
 
         async with self._permits.acquire(

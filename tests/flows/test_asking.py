@@ -323,7 +323,8 @@ async def test_the_customer_is_told_its_place_while_it_waits(flows):
     async with worker.client() as client:
         async with worker.occupied():
             await worker.say(client, "Hello there")
-            [place] = decoded(await eventually(client.feed.latest))
+            status, place = decoded(await eventually(client.feed.latest))
+            assert status == {"type": "answer.status", "m": 2, "state": "queued"}
             assert (place["type"], place["position"]) == ("queue.updated", 1)
             assert place["eta_ms"] > 0
         await worker.quiet()
