@@ -32,7 +32,7 @@ MANY_PARAMETERS: dict[str, int] = {
 
 ASSETS = SERVICE / "edge" / "assets"
 KIB = 1024
-LOADER_BYTES = 2.5 * KIB  # in brotli: what every page of a shop pays
+LOADER_BYTES = 2_500  # in brotli: what every page of a shop pays
 PANEL_BYTES = 30 * KIB  # in brotli, one locale included: what the first click costs
 
 PYTHON = [*modules(), *modules(ROOT / ".ci"), *modules(ROOT / "tests" / "support")]

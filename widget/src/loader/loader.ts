@@ -39,8 +39,8 @@ iframe{border:0;width:100%;height:100%;opacity:0}
 /** A panel that has loaded greets at once; one that was refused, or could not be reached, never does. */
 const PATIENCE_MS = 3e3;
 const ICONS = ["M4 11.5a8 7.5 0 1 1 4.8 6.9L4.5 20l1.3-3.6A7 7 0 0 1 4 11.5z", "M6 9.5l6 6 6-6"];
-/** Where people do not write "Chat"; `data-label` says it in any other. aria-expanded tells the state. */
-const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", ko: "채팅", ru: "Чат", zh: "在线客服" };
+/** In the panel's own languages that do not write "Chat"; `data-label` says it in any other. */
+const LABELS: Record<string, string> = { ar: "دردشة", zh: "在线客服" };
 
 (() => {
   const win = window as unknown as { Parley?: Api };
@@ -55,7 +55,7 @@ const LABELS: Record<string, string> = { ar: "دردشة", ja: "チャット", k
   const look: Look = { ...script.dataset };
   const key = `parley:${look.site}:resume`;
   const nonce = `${crypto.getRandomValues(new Uint32Array(4))}`;
-  const narrow = matchMedia("(max-width:480px),(max-height:440px)");
+  const narrow = matchMedia("(max-width:480px),(max-height:480px)");
   const view = visualViewport!;
   const gone = new AbortController();
   const { signal } = gone;
