@@ -104,7 +104,9 @@ class Supervisor:
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in STOPPING:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants to be left alone
+            # nohup wants to be left alone. A SIGINT that is ignored at the start says nothing:
+            # shells do so for what a script starts in the background; who sends one means it.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 loop.add_signal_handler(number, self._signalled)
 
     def _signalled(self) -> None:

@@ -1,5 +1,6 @@
 """Fixtures for tests of real processes."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -28,9 +29,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
     }
     with ExitStack() as stack:
 
-        def begin(command: str, application: str = "orderly", **changed: str) -> Running:
+        def begin(
+            command: str,
+            application: str = "orderly",
+            *,
+            ignoring: signal.Signals | None = None,
+            **changed: str,
+        ) -> Running:
             run = Running(
-                [command, application], tmp_path, settings | changed, module="tests.host.launch"
+                [command, application],
+                tmp_path,
+                settings | changed,
+                module="tests.host.launch",
+                ignoring=ignoring,
             )
             return stack.enter_context(run)
 

@@ -40,7 +40,14 @@ class Running:
         settings: Mapping[str, str],
         *,
         module: str = "service",
+        ignoring: signal.Signals | None = None,
     ) -> None:
+        """``ignoring``: a signal that is ignored at the start, as shells and nohup have it."""
+
+        def as_from_a_terminal() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
+
         self.mark = uuid.uuid4().hex
         self.folder = folder
         self._paths = [folder / f"{self.mark}.{name}" for name in ("out", "err")]
@@ -51,7 +58,7 @@ class Running:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *words],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environ, cwd=folder,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=as_from_a_terminal,
             )  # fmt: skip
 
     def __enter__(self) -> "Running":

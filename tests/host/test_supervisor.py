@@ -111,6 +111,23 @@ def test_a_signal_ends_everything_in_good_order(start, redis_url, number):
     assert not [line for line in run.log() if line["event"] in ("worker_killed", "worker_died")]
 
 
+def test_an_interrupt_counts_also_where_a_script_started_it_in_the_background(start, redis_url):
+    """Shells have background processes ignore SIGINT."""
+    run = start("serve", ignoring=signal.SIGINT, PARLEY_REDIS_URL=redis_url)
+    run.until_up()
+    run.signal(signal.SIGINT)
+    assert run.ended(4) == 0
+
+
+def test_nohup_is_left_alone(start, redis_url):
+    run = start("serve", ignoring=signal.SIGHUP, PARLEY_REDIS_URL=redis_url)
+    port = run.until_up()
+    run.signal(signal.SIGHUP)
+    assert ask(port)["name"]
+    run.signal(signal.SIGTERM)
+    assert run.ended(4) == 0
+
+
 def test_signals_while_workers_start_end_everything_too(start, redis_url):
     run = start("serve", PARLEY_REDIS_URL=redis_url)
     run.until(r"worker_started")
