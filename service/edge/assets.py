@@ -69,7 +69,7 @@ class Assets:
         """The panel's page in the nearest built locale, its placeholders filled."""
         page = self._panels[match(locale, list(self._panels), "en")]
         for name, value in values.items():
-            page = page.replace("{{%s}}" % name, html.escape(value, quote=True))  # noqa: UP031
+            page = page.replace("{{" + name + "}}", html.escape(value, quote=True))
         return page
 
 
