@@ -119,15 +119,15 @@ class AnswerReader:
 
     def _read(self, events: list[tuple[bytes, bytes]]) -> list[ModelEvent]:
         pieces: list[str] = []
-        for name, payload in events:
+        for name, content in events:
             odd = False  # only the lenient path lets half a surrogate pair through
             try:
-                frame = _decode(payload)
+                frame = _decode(content)
             except ValueError:  # msgspec's own errors and a UnicodeDecodeError
-                if payload.startswith(b"[DONE]"):
+                if content.startswith(b"[DONE]"):
                     self.done = True
                     break
-                lenient = self._leniently(payload)
+                lenient = self._leniently(content)
                 if lenient is None:
                     break
                 frame, odd = lenient, True
@@ -138,7 +138,7 @@ class AnswerReader:
                     if odd or self._half:
                         text = self._paired(text)
                     pieces.append(text)
-            elif self._failed(name, frame, payload):
+            elif self._failed(name, frame, content):
                 break
             if frame.usage is not None:
                 self._usage = frame.usage
@@ -178,20 +178,20 @@ class AnswerReader:
                     arguments = json.dumps(arguments, ensure_ascii=False)
                 parts[2] += arguments or ""
 
-    def _failed(self, name: bytes, frame: _Frame, payload: bytes) -> bool:
+    def _failed(self, name: bytes, frame: _Frame, content: bytes) -> bool:
         """Whether a frame without choices is an error; `error` is set if so."""
         if not (name == b"error" or _says(frame.error) or _says(frame.code)):
             return False
-        found = provider_errors.found_in(_loads(payload))
+        found = provider_errors.found_in(_loads(content))
         if found is None and name == b"error":
-            found = "", payload.decode("utf-8", "replace")
+            found = "", content.decode("utf-8", "replace")
         if found is not None:
             self.error = provider_errors.of_code(*found)
         return found is not None
 
-    def _leniently(self, payload: bytes) -> _Frame | None:
+    def _leniently(self, content: bytes) -> _Frame | None:
         """What the typed decoder refused, or None with `error` set: text would be missing."""
-        body = _loads(payload)
+        body = _loads(content)
         try:
             if isinstance(body, dict):
                 return _frame(body)
@@ -229,10 +229,10 @@ def _says(raw: msgspec.Raw | None) -> bool:
     return raw is not None and bytes(raw) != _NULL
 
 
-def _loads(payload: bytes) -> Any:
+def _loads(content: bytes) -> Any:
     """JSON as lenient as it gets: lone surrogates stay, broken bytes become U+FFFD; else None."""
     try:
-        return json.loads(payload.decode("utf-8", "replace"))
+        return json.loads(content.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
 

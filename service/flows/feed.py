@@ -48,7 +48,7 @@ class Feed:
         self.stale = False  # the log has, or may have, what is not here
         self.heal: Callable[[], None] = lambda: None  # reads what is missing; set by Feeds
         self.followers: set[Follower] = set()
-        self.users = 0
+        self.uses = 0
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._early: deque[hints.Logged] = deque(maxlen=EARLY)
@@ -180,13 +180,13 @@ class Feeds:
         if feed is None:
             feed = self._feeds[conversation] = Feed(conversation)
             feed.heal = partial(self._heal, feed)
-        feed.users += 1
+        feed.uses += 1
         try:
             await self._channels.follow(conversation, lambda hint: self._receive(feed, hint))
             yield feed
         finally:
-            feed.users -= 1
-            if not feed.users and self._feeds.get(conversation) is feed:
+            feed.uses -= 1
+            if not feed.uses and self._feeds.get(conversation) is feed:
                 del self._feeds[conversation]
                 healing = self._healing.pop(conversation, None)
                 if healing is not None:
