@@ -6,19 +6,16 @@ A wrong value raises SettingError, whose one line names the variable and a value
 """
 
 import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from service.core import parsers
 from service.core.errors import SettingError
 
-TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # requests in flight, by benefit level
 SIMULATED_KEY = "simulator.key"  # sent to an endpoint on this machine that asks for none
-REDIS_SCHEMES = ("redis", "rediss", "unix")
 UNIT_BYTES = 6  # of a UTF-16 unit in a frame, where the client escapes it: `\ud83d`
 FRAME_REST_BYTES = 2048  # of a frame, for what is not text: the id, the page's address
 
@@ -71,114 +68,15 @@ class Variable(msgspec.Struct, frozen=True):
     meaning: str
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        value = int(text) if text.strip().lstrip("-").isdigit() else None
-        if value is None or not low <= value <= high:
-            raise ValueError(f"wants a whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], float]:
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise ValueError(f"wants seconds from {low:g} to {high:g}")
-        return value
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError(f"wants one of {', '.join(words)}")
-        return text.lower()
-
-    return parse
-
-
-def _yes(text: str) -> bool:
-    if text.lower() not in ("", "0", "1", "no", "yes", "false", "true"):
-        raise ValueError("wants 1 or 0")
-    return text.lower() in ("1", "yes", "true")
-
-
-def _tier(text: str) -> int:
-    if text.upper() in TIERS:
-        return TIERS[text.upper()]
-    if not text.isdigit() or not 1 <= int(text) <= 100_000:
-        raise ValueError("wants V0, V1, V2, V3 or a number of requests in flight, such as 50")
-    return int(text)
-
-
-def _has_host(parts: SplitResult) -> bool:
-    """Whether there is a host, and where there is a port, one that can be."""
-    try:
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _model_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not _has_host(parts):
-        raise ValueError("wants a URL such as https://open.bigmodel.cn/api/paas/v4")
-    return text.rstrip("/")
-
-
-def _redis_url(text: str) -> str | None:
-    if not text:
-        return None
-    parts = urlsplit(text)
-    local = parts.scheme == "unix" and parts.path
-    if parts.scheme not in REDIS_SCHEMES or not (local or _has_host(parts)):
-        raise ValueError("wants a URL such as redis://127.0.0.1:6379/0")
-    return text
-
-
-def _origin(text: str) -> str | None:
-    if not text:
-        return None
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not _has_host(parts) or parts.path.strip("/"):
-        raise ValueError("wants scheme and host only, such as https://chat.shop.example")
-    return text.rstrip("/").lower()
-
-
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise ValueError(
-            f"wants CIDRs such as 10.0.0.0/8,192.168.1.7/32 (a proxy here: 127.0.0.1/32): {error}"
-        ) from error
-
-
 def _maybe_path(text: str) -> Path | None:
     return Path(text) if text else None
-
-
-def _maybe(text: str) -> str | None:
-    return text or None
-
-
-def _word(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
 
 
 VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PARLEY_REDIS_URL",
         "redis_url",
-        _redis_url,
+        parsers.redis_url,
         "",
         "Redis >= 7.2 or Valkey >= 8: `redis://`, `rediss://` or `unix://`. `serve` falls back to "
         "`REDIS_URL`; `demo` does not.",
@@ -186,7 +84,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PARLEY_EMBEDDED",
         "embedded",
-        _yes,
+        parsers.yes,
         "0",
         "1 lets `serve` start a Valkey of its own. For one host only: two would be two tiers.",
     ),
@@ -200,22 +98,22 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PARLEY_MODEL_URL",
         "model_url",
-        _model_url,
+        parsers.model_url,
         "https://open.bigmodel.cn/api/paas/v4",
         "Base of the model's API; `/chat/completions` is appended.",
     ),
     Variable(
         "PARLEY_MODEL_KEY",
         "model_key",
-        _maybe,
+        parsers.maybe,
         "",
         "The account's key. Unset: `demo` starts the simulator, `serve` refuses to start.",
     ),
-    Variable("PARLEY_MODEL", "model", _word, "glm-4-flashx-250414", "The model's name."),
+    Variable("PARLEY_MODEL", "model", parsers.word, "glm-4-flashx-250414", "The model's name."),
     Variable(
         "PARLEY_TIER",
         "tier",
-        _tier,
+        parsers.tier,
         "V0",
         "Requests in flight that the account allows: V0 (50), V1 (100), V2 (300), V3 (500) or a "
         "number.",
@@ -230,23 +128,25 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PARLEY_HOST",
         "host",
-        _maybe,
+        parsers.maybe,
         "",
         "Address to listen on. Unset: 127.0.0.1 for `demo`, 0.0.0.0 for `serve`.",
     ),
-    Variable("PORT", "port", _whole(0, 65535), "8000", "Port to listen on; 0 takes a free one."),
-    Variable("WEB_CONCURRENCY", "workers", _whole(1, 256), "2", "Worker processes."),
+    Variable(
+        "PORT", "port", parsers.whole(0, 65535), "8000", "Port to listen on; 0 takes a free one."
+    ),
+    Variable("WEB_CONCURRENCY", "workers", parsers.whole(1, 256), "2", "Worker processes."),
     Variable(
         "PARLEY_ORIGIN",
         "origin",
-        _origin,
+        parsers.origin,
         "",
         "Parley's own origin. Unset: the request's, where its Origin's host equals its Host.",
     ),
     Variable(
         "PARLEY_TRUSTED_PROXIES",
         "trusted_proxies",
-        _networks,
+        parsers.networks,
         "",
         "CIDRs of the proxies whose X-Forwarded-For is believed; the customer is the right-most "
         "hop outside them.",
@@ -254,105 +154,105 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "PARLEY_DRAIN_S",
         "drain_s",
-        _seconds(0, 3600),
+        parsers.seconds(0, 3600),
         "30",
         "Seconds within which `serve` is gone after SIGTERM.",
     ),
     Variable(
         "PARLEY_ABORT_LINGER",
         "abort_linger_s",
-        _seconds(0, 60),
+        parsers.seconds(0, 60),
         "1",
         "Seconds before the permit of an aborted request is used again.",
     ),
     Variable(
         "PARLEY_QUEUE_WAIT_S",
         "queue_wait_s",
-        _seconds(1, 3600),
+        parsers.seconds(1, 3600),
         "120",
         "Seconds that a customer's turn may wait for a permit; a longer ETA is refused at once.",
     ),
     Variable(
         "PARLEY_CONTEXT_TOKENS",
         "context_tokens",
-        _whole(500, 128_000),
+        parsers.whole(500, 128_000),
         "12000",
         "Model tokens of context for one answer, by our own estimate.",
     ),
     Variable(
         "PARLEY_ANSWER_TOKENS",
         "answer_tokens",
-        _whole(1, 16_000),
+        parsers.whole(1, 16_000),
         "800",
         "Model tokens an answer may have.",
     ),
     Variable(
         "PARLEY_FRAME_BYTES",
         "frame_bytes",
-        _whole(1024, 65_536),
+        parsers.whole(1024, 65_536),
         "16384",
         "Largest frame a customer may send, in bytes; a larger one closes 4508.",
     ),
     Variable(
         "PARLEY_MESSAGE_UNITS",
         "message_units",
-        _whole(1, 10_000),
+        parsers.whole(1, 10_000),
         "2000",
         "Longest message a customer may send, in UTF-16 units.",
     ),
     Variable(
         "PARLEY_MESSAGES_PER_MINUTE",
         "messages_per_minute",
-        _whole(1, 6000),
+        parsers.whole(1, 6000),
         "20",
         "Messages a customer may send in a minute.",
     ),
     Variable(
         "PARLEY_SOCKETS_PER_CUSTOMER",
         "sockets_per_customer",
-        _whole(1, 1000),
+        parsers.whole(1, 1000),
         "5",
         "Sockets of one customer on one worker; the next closes the oldest with 4409.",
     ),
     Variable(
         "PARLEY_SOCKETS_PER_ADDRESS",
         "sockets_per_address",
-        _whole(1, 100_000),
+        parsers.whole(1, 100_000),
         "20",
         "Sockets of one address on one worker (loopback excepted); the next is closed with 4429.",
     ),
     Variable(
         "PARLEY_SESSIONS_PER_MINUTE",
         "sessions_per_minute",
-        _whole(1, 100_000),
+        parsers.whole(1, 100_000),
         "30",
         "Sessions that one address may begin in a minute on one worker (loopback excepted).",
     ),
     Variable(
         "PARLEY_SESSION_DAYS",
         "session_days",
-        _whole(1, 400),
+        parsers.whole(1, 400),
         "30",
         "Idle days after which a customer's token and resume handle end.",
     ),
     Variable(
         "PARLEY_RETENTION_DAYS",
         "retention_days",
-        _whole(1, 3650),
+        parsers.whole(1, 3650),
         "90",
         "Idle days after which a conversation is forgotten, unless its site says otherwise.",
     ),
     Variable(
         "PARLEY_LOG_LEVEL",
         "log_level",
-        _one_of("debug", "info", "warning", "error"),
+        parsers.one_of("debug", "info", "warning", "error"),
         "info",
         "Least important line that is logged. No level logs what people wrote.",
     ),
     Variable(
         "PARLEY_LOG_FORMAT",
         "log_format",
-        _one_of("auto", "json", "text"),
+        parsers.one_of("auto", "json", "text"),
         "auto",
         "json, text, or auto: text on a terminal.",
     ),
@@ -372,7 +272,7 @@ def load(environ: Mapping[str, str], *, redis_fallback: bool = True) -> Settings
         try:
             values[variable.field] = variable.parse(text)
         except ValueError as error:
-            raise SettingError(f"{variable.name}={_secretless(text)}: {error}") from error
+            raise SettingError(f"{variable.name}={parsers.secretless(text)}: {error}") from error
     known = {variable.name for variable in VARIABLES} | OUTSIDE
     for name in sorted(environ):
         if name.startswith("PARLEY_") and name not in known:
@@ -394,8 +294,3 @@ def longest_message(frame_bytes: int) -> int:
 
 # Read by the tests and the build, never by the server.
 OUTSIDE = {"PARLEY_CHROMIUM"}
-
-
-def _secretless(text: str) -> str:
-    """``text`` without what a URL has before its host: a wrong setting may hold a password."""
-    return re.sub(r"//.*@", "//…@", text)

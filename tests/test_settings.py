@@ -3,7 +3,8 @@
 import pytest
 
 from service.core.errors import SettingError
-from service.settings import TIERS, VARIABLES, load
+from service.core.parsers import TIERS
+from service.settings import VARIABLES, load
 
 
 def test_without_any_variable_the_defaults_are_those_of_the_table():

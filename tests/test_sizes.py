@@ -20,7 +20,6 @@ PARAMETERS = 6
 # name: today's size. Never raise a number, never add a line: split by meaning.
 LARGE_MODULES: dict[str, int] = {
     "service/core/errors.py": 339,  # one tree, drawn and defined in one place
-    "service/settings.py": 401,  # mostly the table of variables
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.core.parsers import TIERS
 from service.host.addresses import reachable, shown
-from service.settings import TIERS, Settings
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.host.cards import Card
