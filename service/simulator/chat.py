@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from service.simulator import plan as plans
 from service.simulator.admission import MAX_BODY_BYTES, Admission, admit
 from service.simulator.answers import Reply, compose
+from service.simulator.connection import set_buffers
 from service.simulator.errors import Refusal, error_body, html_page
 from service.simulator.faults import Fault
 from service.simulator.frames import Frames
@@ -54,19 +55,30 @@ async def read_body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def respond(
-    send: Send, status: int, body: bytes, content_type: str = _JSON, *, sent: int | None = None
-) -> None:
-    """A whole response; with `sent`, only so many bytes of it, and the connection closes."""
+async def respond(send: Send, status: int, body: bytes, content_type: str = _JSON) -> None:
+    """A whole response."""
+    await _begin(send, status, len(body), content_type)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _begin(send: Send, status: int, length: int, content_type: str = _JSON) -> None:
     headers = [
         (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
+        (b"content-length", str(length).encode()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    if sent is None:
-        await send({"type": "http.response.body", "body": body, "more_body": False})
-    else:
-        await send({"type": "http.response.body", "body": body[:sent], "more_body": True})
+
+
+async def _send_ending(send: Send, work: Work, body: bytes, outcome: str, *, cut: bool) -> None:
+    """A whole answer, of which `cut` leaves one half out; the work ends before its last byte."""
+    sent = body[: len(body) // 2] if cut else body
+    if not work.stalls:
+        work.end(outcome)  # whatever the reader does
+    await _begin(send, 200, len(body))
+    await send({"type": "http.response.body", "body": sent[:-1], "more_body": True})
+    await work.written(send)
+    work.end(outcome)
+    await send({"type": "http.response.body", "body": sent[-1:], "more_body": cut})
 
 
 class ChatEndpoint:
@@ -82,6 +94,7 @@ class ChatEndpoint:
         try:
             body = await read_body(receive)
             record = simulation.received(scope["path"], visible_headers(scope["headers"]), body)
+            set_buffers(scope, buffered=not simulation.options.write_stall)
             admission = admit(simulation, record, Headers(scope=scope))
         except ClientGone:
             return
@@ -108,7 +121,7 @@ class _Exchange:
 
     async def run(self, receive: Receive) -> None:
         simulation, admission = self._simulation, self._admission
-        work = Work(simulation.tier, simulation.stats, admission.line)
+        work = simulation.works.begin(admission.line)
         mine = (admission.account, admission.request.request_id or f"#{self._record.number}")
         simulation.in_flight.add(mine)
         try:
@@ -143,7 +156,9 @@ class _Exchange:
         plan = plans.stream(spoken, frames, faults, web_search=simulation.options.web_search_stream)
         self._count(plan.model_tokens)
         due = max(1, len(plan.steps), plan.model_tokens)
-        await Playback(self._send, work, plan, pace.deadlines(start, due, number)).run()
+        await Playback(
+            work.through(self._send), work, plan, pace.deadlines(start, due, number)
+        ).run()
 
     def _reply(self) -> Reply:
         simulation, admission = self._simulation, self._admission
@@ -184,9 +199,8 @@ class _Exchange:
             body = error_body(str(faults["error_inband"].whole("code")))
         if "truncated" in faults:
             body = body[: len(body) // 2]
-        sent = len(body) // 2 if "eof" in faults or "cut" in faults else None
-        work.end(spoken.finish_reason)
-        await respond(self._send, 200, body, sent=sent)
+        cut = "eof" in faults or "cut" in faults
+        await _send_ending(work.through(self._send), work, body, spoken.finish_reason, cut=cut)
 
     def _body(self, spoken: plans.Answer, identity: AnswerId, *, empty: bool) -> dict[str, Any]:
         options, request = self._simulation.options, self._admission.request

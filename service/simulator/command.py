@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from service.simulator.options import DEFAULT_MODELS, TIERS, OptionError, SimulatorOptions, changed
+from service.simulator.options import (
+    DEFAULT_MODELS,
+    MAX_LAG_MS,
+    TIERS,
+    OptionError,
+    SimulatorOptions,
+    changed,
+)
 
 
 @click.command()
@@ -59,6 +66,26 @@ from service.simulator.options import DEFAULT_MODELS, TIERS, OptionError, Simula
     default="on",
     show_default=True,
     help="Whether answers have the field `object`.",
+)
+@click.option(
+    "--release-lag-ms",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help=f"A place in the tier is free so long after the last byte, at most {MAX_LAG_MS}.",
+)
+@click.option(
+    "--disconnect-delay-ms",
+    default="0",
+    show_default=True,
+    help="Work is aborted so long after its client left; never: it goes on to its own end.",
+)
+@click.option(
+    "--write-stall",
+    type=click.Choice(["on", "off"]),
+    default="off",
+    show_default=True,
+    help="Whether a client that does not read holds the model's work up.",
 )
 @click.option(
     "--parent-fd", type=int, default=None, help="Stop at the end of file of this descriptor."

@@ -8,6 +8,8 @@ from typing import Any
 
 TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # the provider's benefit levels, this model
 MAX_TIER = 100_000
+MAX_LAG_MS = 500  # of a place that lingers after the last byte
+MAX_DELAY_MS = 600_000  # longer than any answer takes: as good as never
 DEFAULT_MODELS = (
     "glm-4-flashx-250414",
     "glm-4-flash-250414",
@@ -46,6 +48,11 @@ class SimulatorOptions:
     finish_reason: str = "absent"  # on chunks before the last; or "null", as the documents say
     web_search_stream: bool = False  # search results on the stream's last chunk
     duplicate_request_id: str = "ignore"  # or "refuse": 1231 while the first is in flight
+    release_lag_ms: float = 0.0  # a place in the tier is free so long after the last byte
+    disconnect_delay_ms: float | None = (
+        0.0  # work is aborted so long after its client left; or never
+    )
+    write_stall: bool = False  # a reader who does not read holds the model's work up
     keep_requests: int = 64  # newest requests that `/_requests` shows
     parent_fd: int | None = None  # a pipe; its end of file ends this process
 
@@ -72,6 +79,29 @@ def _number(low: float, high: float) -> Callable[[str, object], float]:
         return float(value)
 
     return check
+
+
+_NEVER = "never"
+
+
+def parse_delay(name: str, value: object) -> float | None:
+    """A delay in ms, as a number or its text; None for `never` or None. `OptionError` otherwise."""
+    if value is None or value == _NEVER:
+        return None
+    try:
+        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+            raise ValueError
+        delay = float(value)
+    except ValueError:
+        raise OptionError(f"{name}: {value!r} is neither a number nor {_NEVER!r}") from None
+    if not 0 <= delay <= MAX_DELAY_MS:
+        raise OptionError(f"{name}: {value!r} is not within 0…{MAX_DELAY_MS} nor {_NEVER!r}")
+    return delay
+
+
+def shown_delay(delay: float | None) -> float | str:
+    """A delay as `parse_delay` takes it and JSON can carry it."""
+    return _NEVER if delay is None else delay
 
 
 def _integer(low: int, high: int) -> Callable[[str, object], int]:
@@ -112,6 +142,9 @@ CHANGEABLE: dict[str, Callable[[str, object], Any]] = {
     "finish_reason": _one_of("absent", "null"),
     "web_search_stream": _switch,
     "duplicate_request_id": _one_of("ignore", "refuse"),
+    "release_lag_ms": _number(0, MAX_LAG_MS),
+    "disconnect_delay_ms": parse_delay,
+    "write_stall": _switch,
     "keep_requests": _integer(1, 10_000),
 }
 

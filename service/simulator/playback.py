@@ -38,11 +38,12 @@ class Playback:
     async def run(self) -> None:
         """Headers, steps, closing. Returns without a complete body where the plan says so."""
         plan = self.plan
-        await self.send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         if not plan.pauses:
             self.work.ends_at(self.deadlines[-1], plan.outcome)
+        await self.send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         delay = await self._steps()
-        await self._until(self.deadlines[-1] + delay)
+        await self._until(self.deadlines[-1], delay)
+        await self.work.written(self.send)
         self.work.end(plan.outcome)
         if plan.closing:
             await self._write(b"".join(plan.closing))
@@ -61,7 +62,7 @@ class Playback:
                 await silence(step.seconds)
                 delay += loop.time() - begun
                 continue
-            wait = self.deadlines[min(index, last)] + delay - loop.time()
+            wait = self._left(self.deadlines[min(index, last)], delay)
             index += 1
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -71,8 +72,12 @@ class Playback:
             await write(step)
         return delay
 
-    async def _until(self, deadline: float) -> None:
-        wait = deadline - asyncio.get_running_loop().time()
+    def _left(self, deadline: float, delay: float) -> float:
+        """Seconds to a deadline, by the model's clock."""
+        return deadline + delay + self.work.stood_still - asyncio.get_running_loop().time()
+
+    async def _until(self, deadline: float, delay: float) -> None:
+        wait = self._left(deadline, delay)
         if wait > 0:
             await asyncio.sleep(wait)
 

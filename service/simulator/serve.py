@@ -20,6 +20,7 @@ import uvicorn
 import uvloop
 
 from service.simulator.app import create_app
+from service.simulator.connection import Connection
 from service.simulator.options import SimulatorOptions
 
 BACKLOG = 4096  # a burst of connections must not be refused by the kernel
@@ -73,7 +74,7 @@ def _check_parent(descriptor: int) -> None:
 async def _serve(options: SimulatorOptions, listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(options),
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -9,12 +9,13 @@ from typing import Any
 from service.simulator.auth import Keys
 from service.simulator.faults import FaultBook, Standing
 from service.simulator.ids import AnswerId, answer_id
-from service.simulator.options import SimulatorOptions
+from service.simulator.options import SimulatorOptions, shown_delay
 from service.simulator.pace import Pace
 from service.simulator.scripts import Script
 from service.simulator.stats import Record, Stats
 from service.simulator.tier import Tier
 from service.simulator.usage import PrefixCache
+from service.simulator.work import WorkBook
 
 
 class Simulation:
@@ -26,6 +27,7 @@ class Simulation:
         self.keys = Keys(options.keys)
         self.tier = Tier()
         self.stats = Stats(options.keep_requests)
+        self.works = WorkBook(self.tier, self.stats, options)
         self.faults = FaultBook(options.seed)
         self.scripts: list[Script] = []
         self.cache = PrefixCache()
@@ -57,6 +59,7 @@ class Simulation:
     ) -> None:
         """Take new options and, where given, other faults and scripts in the place of these."""
         self.options = options
+        self.works.change(options)
         self.stats.keep = options.keep_requests
         if faults is not None:
             self.faults.replace(faults, options.seed)
@@ -77,6 +80,7 @@ class Simulation:
             "tier": self.options.tier,
             "uptime_s": round(time.monotonic() - self._started, 3),
             **self.stats.snapshot(),
+            "work": self.works.snapshot(),
             **self.tier.snapshot(now=int(time.time())),
         }
 
@@ -95,6 +99,9 @@ class Simulation:
             "finish_reason": options.finish_reason,
             "web_search_stream": options.web_search_stream,
             "duplicate_request_id": options.duplicate_request_id,
+            "release_lag_ms": options.release_lag_ms,
+            "disconnect_delay_ms": shown_delay(options.disconnect_delay_ms),
+            "write_stall": options.write_stall,
             "keep_requests": options.keep_requests,
             "faults": self.faults.snapshot(),
             "scripts": len(self.scripts),

@@ -1,0 +1,45 @@
+"""The server's side of a connection, and when a write to it cannot proceed.
+
+A write is blocked when the reader's kernel takes no more, but two buffers on our side hide that:
+uvicorn goes on writing until 64 KiB wait in the transport, and our kernel takes up to megabytes
+that the reader's has no room for. For requests that can stall (`write_stall`) both are taken away:
+nothing may wait in the transport, and nothing unsent in the kernel. What is left is the reader's
+own receive buffer, which no server sees into: some 64 KiB on Linux, about 300 model tokens of a
+stream, more for a connection over which much was read fast. A shorter answer never stalls, here as
+with any endpoint behind TCP.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_EXTENSION = "parley.buffers"
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, with buffers that the application can take away."""
+
+    _buffered = True
+
+    def on_message_begin(self) -> None:
+        """A request begins: its scope knows how to change the buffers."""
+        super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: {"set": self._set_buffers}}
+
+    def _set_buffers(self, buffered: bool) -> None:
+        if buffered is self._buffered or self.transport.is_closing():
+            return
+        self._buffered = buffered
+        self.transport.set_write_buffer_limits(high=None if buffered else 0)
+        unsent = 0 if buffered else 1  # bytes; 0: the system's own limit, which is none
+        kernel = self.transport.get_extra_info("socket")
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
+
+
+def set_buffers(scope: Mapping[str, Any], *, buffered: bool) -> None:
+    """Let the connection of `scope` hide from the application that its reader does not read."""
+    scope["extensions"][_EXTENSION]["set"](buffered)
