@@ -37,11 +37,14 @@
     │   ├── ModelRefused            model_refused       1300 1301, `sensitive`: content, not us
     │   ├── ModelRejected           model_rejected      12xx: our request is wrong
     │   └── ModelAccountBlocked     model_account_blocked    keys, balance, quotas: alarm
-    ├── PermitError
+    ├── PermitError                 core/permit_errors.py
     │   ├── QueueTooLong            queue_too_long      refused at the door: position and ETA
     │   ├── PermitTimeout           permit_timeout      waited to the deadline
     │   ├── PermitLost              permit_lost         granted, but its deadline has passed
+    │   ├── PermitSpent             permit_spent        one acquisition, entered twice
+    │   ├── PermitNotHeld           permit_not_held     given back by who does not have it
     │   └── PermitsUnavailable      permits_unavailable
+    │       └── PermitsSchema       permits_schema      workers of a version too far from ours
     ├── StoreError
     │   ├── StoreUnavailable        store_unavailable   Redis is away or slow
     │   ├── StoreUnsuitable         store_unsuitable    too old, or evicts keys
@@ -49,6 +52,8 @@
     │   ├── StepMissing             step_missing        the log lacks steps that were written
     │   └── ConversationGone        conversation_gone
     └── SettingError                setting             a CLI: one line and exit code 2
+        ├── LimitAboveTier          limit_above_tier    an operator's limit above the account's
+        └── TierUnknown             tier_unknown        a limit before any worker came
 
 Clients act on codes, never on text. What a customer reads comes from core/texts.py in the
 customer's language; the text of an exception is for operators.
@@ -267,38 +272,6 @@ class ModelAccountBlocked(ModelError):
     code = "model_account_blocked"
 
 
-# -- permits --------------------------------------------------------------------------------
-
-
-class PermitError(ParleyError):
-    """``position`` (1 is next) and ``eta_ms`` as far as they are known."""
-
-    def __init__(self, detail: str = "", *, position: int = 0, eta_ms: int = 0) -> None:
-        super().__init__(detail or self.code)
-        self.position = position
-        self.eta_ms = eta_ms
-
-
-class QueueTooLong(PermitError):
-    code = "queue_too_long"
-    retryable = True
-
-
-class PermitTimeout(PermitError):
-    code = "permit_timeout"
-    retryable = True
-
-
-class PermitLost(PermitError):
-    code = "permit_lost"
-    retryable = True
-
-
-class PermitsUnavailable(PermitError):
-    code = "permits_unavailable"
-    retryable = True
-
-
 # -- the store ------------------------------------------------------------------------------
 
 
@@ -337,3 +310,11 @@ class SettingError(ParleyError):
     """A wrong setting. The text names the variable, what is wrong, and a line that works."""
 
     code = "setting"
+
+
+class LimitAboveTier(SettingError):
+    code = "limit_above_tier"
+
+
+class TierUnknown(SettingError):
+    code = "tier_unknown"

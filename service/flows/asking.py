@@ -15,16 +15,14 @@ import msgspec
 import structlog
 
 from service.core import wire
-from service.core.errors import (
-    ModelCutOff,
-    ModelError,
-    ModelRefused,
+from service.core.errors import ModelCutOff, ModelError, ModelRefused
+from service.core.model import Finished, ModelRequest, TextDelta, ToolCalls
+from service.core.permit_errors import (
     PermitError,
     PermitLost,
     PermitsUnavailable,
     PermitTimeout,
 )
-from service.core.model import Finished, ModelRequest, TextDelta, ToolCalls
 from service.core.prompt import Prompt
 from service.core.retries import GiveUp, Retry, Tries, decide
 from service.core.seam import Seam, Step

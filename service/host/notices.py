@@ -12,7 +12,8 @@ from collections import deque
 
 import structlog
 
-from service.core.errors import PermitError, StoreError
+from service.core.errors import StoreError
+from service.core.permit_errors import PermitError
 from service.host.folder import Trace, Traces
 from service.settings import Settings
 from service.store.connection import Commands

@@ -83,6 +83,7 @@ class Commands:
         self._loop = asyncio.get_running_loop()
         self.run_id = ""  # the server's, of the present connection; "" while it is away
         self.reconnects = 0
+        self.on_up: list[Callable[[], None]] = []  # called at each connection, before any command
 
     @classmethod
     @asynccontextmanager
@@ -163,6 +164,8 @@ class Commands:
                 self._unsuitable = None
                 attempt = 0
                 self._up.set()
+                for tell in self.on_up:
+                    tell()
                 await self._serve(connection)
             except StoreUnsuitable as error:
                 self._unsuitable = error

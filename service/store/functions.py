@@ -6,7 +6,7 @@ exactly the text that it was tested with.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import NamedTuple
 
@@ -35,17 +35,23 @@ def read(file: str) -> str:
 
 
 def build(
-    kind: str, files: Sequence[str], *, shared: Sequence[str] = (), clock: str | None = None
+    kind: str,
+    files: Sequence[str],
+    *,
+    shared: Sequence[str] = (),
+    instead: Mapping[str, str] | None = None,
 ) -> Library:
     """A library of the functions in ``files`` (a file defines one function of its own name).
 
     ``shared`` files come first and are not callable; before them stands `clock.lua`, the only one
-    that asks the server for the time (``clock`` is another text for it, in tests).
+    that asks the server for the time. ``instead`` has other texts for files: tests bring a clock
+    of their own, a benchmark a log. Raises ValueError for a file that is no part of the library.
     """
-    parts = [read("clock") if clock is None else clock]
-    parts += [read(file) for file in shared]
-    parts += [read(file) for file in files]
-    body = "\n".join(parts)
+    instead = instead or {}
+    parts = ["clock", *shared, *files]
+    if unknown := set(instead) - set(parts):
+        raise ValueError(f"not a part of {kind}: {sorted(unknown)}")
+    body = "\n".join(instead.get(part) or read(part) for part in parts)
     version = hashlib.sha256("\n".join([kind, *files, body]).encode()).hexdigest()[:12]
     name = f"parley_{kind}_{version}"
     registers = "\n".join(f"redis.register_function('{f}_{version}', {f})" for f in files)

@@ -89,10 +89,11 @@ WORKER_CARDS = "parley:worker:*"
 #
 # | key | type | lives | written by |
 # |---|---|---|---|
-# | `parley:{a:m}:meta`, `:sessions`, `:permits`, `:live`, `:background`, `:finish_live`, | | | |
-# | `:finish_background`, `:alarms`, `:absent`, `:fenced` | | for ever | the permit functions |
-# | `parley:{a:m}:waiters:<session>` | hash | a day; as long as it waits | the same |
-# | `parley:{a:m}:inbox:<session>` | stream | a day; as long as the session | the same |
+# | `parley:{a:m}:meta`, `:sessions`, `:permits`, `:live`, `:background`, `:finish_live`, | | | permits |
+# | `:finish_background`, `:alarms`, `:absent`, `:fenced`, `:schemas` | | for ever | permits |
+# | `parley:{a:m}:waits` | list | an hour | permits |
+# | `parley:{a:m}:waiters:<session>` | hash | a day; as long as it waits | permits |
+# | `parley:{a:m}:inbox:<session>` | stream | a day; as long as the session | permits |
 
 
 class PermitKeys(NamedTuple):
@@ -108,6 +109,8 @@ class PermitKeys(NamedTuple):
     alarms: str
     absent: str
     fenced: str
+    schemas: str
+    waits: str
 
 
 def _permits_prefix(account: str, model: str) -> str:
@@ -127,4 +130,4 @@ def permits_inbox(account: str, model: str, session: str) -> str:
 
 # Bounded by the tier, the workers and the flows that wait; a lease that Redis forgets by itself
 # would be a permit too many.
-PERMANENT += tuple(permits("*", "*"))
+PERMANENT += permits("*", "*")[:-1]

@@ -41,9 +41,9 @@ FUNCTIONS = (
 )
 
 
-def library(clock: str | None = None) -> Library:
-    """The conversation functions; ``clock`` is another text for `clock.lua`, in tests."""
-    return build("log", FUNCTIONS, shared=("conversation",), clock=clock)
+def library(**instead: str) -> Library:
+    """The conversation functions, with other texts for files of `lua/`: ``library(clock=TEXT)``."""
+    return build("log", FUNCTIONS, shared=("conversation",), instead=instead)
 
 
 class Log:

@@ -17,7 +17,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from service.core.errors import PermitsUnavailable, PermitTimeout, QueueTooLong
+from service.core.permit_errors import (
+    PermitNotHeld,
+    PermitsSchema,
+    PermitsUnavailable,
+    PermitTimeout,
+    QueueTooLong,
+)
 from service.core.queueing import (
     MARGIN_S,
     HeldPermit,
@@ -28,6 +34,7 @@ from service.core.queueing import (
     worth_telling,
 )
 from service.store.connection import Argument
+from service.store.permit_counts import Counts, Waits
 from service.store.permit_steps import (
     Grant,
     Known,
@@ -46,19 +53,6 @@ class Asker(Waiter):
     """A waiter and the Future that its caller awaits."""
 
     future: asyncio.Future[HeldPermit]
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened, for metrics: numbers that only grow."""
-
-    grants: int = 0
-    steps: int = 0
-    registrations: int = 0
-    epochs: int = 0
-    refusals: int = 0
-    lost_pushes: int = 0  # grants that had to be said again
-    unused: int = 0  # grants for somebody who had gone
 
 
 @dataclass(slots=True)
@@ -81,6 +75,7 @@ class Book:
         self.waiters: dict[int, Asker] = {}
         self.held: dict[str, HeldPermit] = {}
         self.known = Known(tier, tier)
+        self.latest: Reply | None = None  # for metrics
         self.registered = False
         self.on_wait: Callable[[QueueClass, float], None] | None = None
         self.on_held: Callable[[int], None] | None = None
@@ -94,6 +89,8 @@ class Book:
         self._registration = 0
         self._must_register = True
         self._pace_us = 0
+        self._closed_ms = 0  # until the circuit lets one try
+        self._waits = Waits()
         # When the last step that was answered was sent: our lease was renewed no earlier.
         self._contact = 0.0
 
@@ -118,15 +115,16 @@ class Book:
             )
 
     def give_back(self, permit: HeldPermit, outcome: str) -> None:
-        """A permit given back twice is given back once."""
-        if self.held.pop(permit.id, None) is not None:
-            self._release(permit, outcome)
+        """Raises PermitNotHeld: given back twice, or never ours."""
+        if self.held.pop(permit.id, None) is None:
+            raise PermitNotHeld(f"permit {permit.id} is not held here, or was given back before")
+        self._release(permit, outcome)
 
-    def fail_waiters(self, why: str) -> None:
+    def fail_waiters(self, why: str, kind: type[PermitsUnavailable] = PermitsUnavailable) -> None:
         for waiter in self.waiters.values():
             if not waiter.future.done():
                 waiter.future.set_exception(
-                    PermitsUnavailable(why, position=waiter.position, eta_ms=waiter.eta_ms)
+                    kind(why, position=waiter.position, eta_ms=waiter.eta_ms)
                 )
 
     def _release(self, permit: HeldPermit, outcome: str) -> None:
@@ -159,6 +157,7 @@ class Book:
         self._asks.clear()
         if beat:
             batch.words += heartbeat(self.held.values(), len(self.waiters))
+            batch.words += self._waits.compose()
         return batch
 
     def head(self) -> list[Argument]:
@@ -185,19 +184,24 @@ class Book:
         fresh = not self.known.epoch
         batch.words = registration(self.known, ours, waiters, fresh=fresh, now=now)
 
-    def unheard(self, batch: Batch) -> None:
+    def unheard(self, batch: Batch, *, ring: bool = True) -> None:
         """The step failed, or Redis did not know us: say it again, with all that we have."""
         self._releases[:0] = batch.releases
         self._must_register = True
-        self._ring()
+        if ring:
+            self._ring()
 
     # -- what comes back ----------------------------------------------------------------
 
     def apply(self, reply: Reply, batch: Batch, sent: float) -> None:
-        """``sent``: when the step was sent. Raises Fenced."""
+        """``sent``: when the step was sent. Raises Fenced or PermitsSchema."""
         self.counts.steps += 1
         if reply.status == "fenced":
             self._end()
+        if reply.status == "schema":
+            self.registered = False
+            self.unheard(batch, ring=False)
+            raise PermitsSchema
         if reply.status == "register":
             self.unheard(batch)
             return
@@ -205,7 +209,9 @@ class Book:
             self.counts.epochs += 1
         self._contact = sent
         self.known.learn(reply)
-        self._pace_us = reply.pace_us
+        self.latest = reply
+        self._pace_us, self._closed_ms = reply.pace_us, max(0, reply.closed_ms)
+        self.counts.unknown += len(reply.unknown)
         if batch.registers:
             self.registered = True
             self._must_register = False
@@ -230,7 +236,7 @@ class Book:
             waiter = self.waiters.pop(number, None)
             if waiter is not None and not waiter.future.done():
                 self.counts.refusals += 1
-                eta = eta_ms(position, self._pace_us)
+                eta = self._closed_ms + eta_ms(position, self._pace_us)
                 waiter.future.set_exception(QueueTooLong(position=position, eta_ms=eta))
         for place in reply.places:
             waiter = self.waiters.get(place.waiter)
@@ -239,7 +245,7 @@ class Book:
                 self._tell(waiter, place.position)
 
     def _tell(self, waiter: Asker, position: int) -> None:
-        eta = eta_ms(position, self._pace_us)
+        eta = self._closed_ms + eta_ms(position, self._pace_us)
         if not worth_telling(waiter, position, eta):
             return
         waiter.position, waiter.eta_ms = position, eta
@@ -270,13 +276,14 @@ class Book:
                 )
                 self._must_register = True
             return
-        waited = now - waiter.asked
-        permit = HeldPermit(permit_id, waiter.priority, now, round(waited * 1000), deadline)
+        wait_s = now - waiter.asked
+        permit = HeldPermit(permit_id, waiter.priority, now, round(wait_s * 1000), deadline)
         self.held[permit_id] = permit
         self.counts.grants += 1
+        self._waits.add(waiter.priority, permit.waited_ms)
         waiter.future.set_result(permit)
         if self.on_wait is not None:
-            self.on_wait(waiter.priority, waited)
+            self.on_wait(waiter.priority, wait_s)
         if self.on_held is not None:
             self.on_held(len(self.held))
 

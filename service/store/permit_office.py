@@ -1,17 +1,20 @@
 """What may be done with an account's permits without holding or wanting one.
 
-For supervisors, operators and tests: a fence notice, another tier, a look at the whole.
+For supervisors, operators and tests: a fence notice, a limit, a look at the whole.
 """
 
 import hashlib
 import re
+from collections.abc import Callable
 
 import msgspec
 
-from service.core.errors import SettingError
+from service.core.errors import LimitAboveTier, SettingError, TierUnknown
+from service.core.permit_errors import PermitsSchema
 from service.store import keys
 from service.store.connection import Argument, Commands
 from service.store.functions import Library
+from service.store.permit_state import PermitsState
 from service.store.permit_steps import Reply, Timing, library, read_reply
 
 TIER_MAX = 100_000
@@ -32,6 +35,15 @@ def checked_tier(tier: object) -> int:
     return tier
 
 
+def checked_limit(limit: object) -> int:
+    """``limit`` if it can be one. Raises SettingError."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= TIER_MAX:
+        raise SettingError(
+            f"a limit is a whole number from 1 to the account's tier, such as 40; not {limit!r}"
+        )
+    return limit
+
+
 def checked_name(name: str) -> str:
     """``name`` if it can stand in a key. Raises SettingError."""
     if not NAME.fullmatch(name):
@@ -41,52 +53,18 @@ def checked_name(name: str) -> str:
     return name
 
 
+def flow_name(flow: str) -> str:
+    """A flow as the record has it: bounded, and no customer's address.
+
+    Before its first blank stands the site, which stays, so that queues can be shown by site.
+    """
+    site = flow.partition(" ")[0]
+    return f"{key_part(site)}~{hashlib.sha256(flow.encode()).hexdigest()[:12]}"
+
+
 def key_part(model: str) -> str:
     """A model's name as keys have it: braces and spaces would break the hash tag."""
     return model if NAME.fullmatch(model) else hashlib.sha256(model.encode()).hexdigest()[:12]
-
-
-class SessionState(msgspec.Struct):
-    """``state``: live or quarantined. ``due_ms``: until its lease or its quarantine ends."""
-
-    state: str
-    held: int
-    unseen: int
-    waiting: int
-    due_ms: int
-
-
-class PermitsState(msgspec.Struct):
-    """The semaphore at one moment. ``used`` is all that counts: held, quarantined, lingering."""
-
-    epoch: str = ""
-    tier: int = 0
-    limit: int = 0  # the tier, less what the provider refused of late
-    admissible: int = 0  # the limit, or while an epoch recovers what has been registered again
-    recovering: bool = False
-    hold_ms: float = 0
-    used: int = 0
-    background: int = 0
-    waiting_live: int = 0
-    waiting_background: int = 0
-    absent: str = ""
-    sessions: dict[str, SessionState] = {}
-
-    @property
-    def held(self) -> int:
-        return sum(s.held for s in self.sessions.values() if s.state == "live")
-
-    @property
-    def quarantined(self) -> int:
-        return sum(s.held for s in self.sessions.values() if s.state == "quarantined")
-
-    @property
-    def lingering(self) -> int:
-        return self.used - self.held - self.quarantined
-
-    @property
-    def waiting(self) -> int:
-        return self.waiting_live + self.waiting_background
 
 
 class PermitOffice:
@@ -125,13 +103,35 @@ class PermitOffice:
         """
         return (await self._operate("f", checked_name(session))).epoch
 
-    async def set_tier(self, tier: int) -> None:
-        """Change the tier at once, for all workers. Lowering it makes debt and ends nothing."""
-        await self._operate("t", checked_tier(tier))
+    async def expect(self, session: str) -> None:
+        """Say that ``session`` lives: an epoch that has not heard of it waits for it."""
+        await self._operate("e", checked_name(session))
+
+    async def set_limit(self, limit: int) -> None:
+        """Let no more than ``limit`` requests be in flight, at once, for all workers.
+
+        The tier takes the limit away. Lowering makes debt and ends nothing. Raises SettingError,
+        LimitAboveTier, or TierUnknown where no worker has registered yet.
+        """
+        reply = await self._operate("l", checked_limit(limit))
+        if reply.status == "above":
+            raise LimitAboveTier(
+                f"a limit of {limit} is above the account's tier, {reply.configured} (PARLEY_TIER)"
+            )
+        if reply.status == "empty":
+            raise TierUnknown("no worker has registered yet, so there is no tier to limit")
 
     async def state(self) -> PermitsState:
         raw = await self._commands.call(self._view, self.keys, [])
         return msgspec.json.decode(raw, type=PermitsState) if raw else PermitsState()
 
+    def when_up(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call ``tell`` at each connection to Redis. Returns what ends that."""
+        self._commands.on_up.append(tell)
+        return lambda: self._commands.on_up.remove(tell)
+
     async def _operate(self, *words: Argument) -> Reply:
-        return await self.step("", [0, "", 0, 0, *self.timing.words(), *words])
+        reply = await self.step("", [0, "", 0, 0, *self.timing.words(), *words])
+        if reply.status == "schema":
+            raise PermitsSchema
+        return reply

@@ -16,7 +16,8 @@ import structlog
 from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
-from service.core.errors import PermitsUnavailable, StoreUnavailable
+from service.core.errors import StoreUnavailable
+from service.core.permit_errors import PermitsSchema, PermitsUnavailable
 from service.store.connection import make_connection
 from service.store.permit_book import Asker, Batch, Book
 from service.store.permit_office import PermitOffice
@@ -28,6 +29,7 @@ PAUSES_S = (0.05, 0.1, 0.2)  # between steps that fail, drawn from 0 up to these
 LOGGED_S = 1.0  # of failing: less is a start, or a reconnection
 INBOX_BLOCK_MS = 1000  # then ask anew, and from its start an inbox that was made anew
 INBOX_SILENT_S = 6.0  # past the block: the connection is dead, whatever TCP believes
+SCHEMA_S = 1.0  # between tries while workers of a version too far from ours live
 CLOSE_S = 1.0  # to give everything back at the end
 
 log = structlog.get_logger("parley.permits")
@@ -64,12 +66,14 @@ class Pump:
         """Step whenever there is something to say. Raises Fenced."""
         self._bell.set()
         self._ended = False
+        forget = self.office.when_up(self._came_up)
         try:
             while True:
                 await self._bell.wait()
                 self._bell.clear()
                 await self._step()
         finally:
+            forget()
             self._ended = True
             self.book.registered = False
             self.book.fail_waiters("this worker's permits have ended")
@@ -90,7 +94,14 @@ class Pump:
             await self._failed(batch, error)
             return
         self._failures, self._failing_since = 0, None
-        self.book.apply(reply, batch, sent)
+        try:
+            self.book.apply(reply, batch, sent)
+        except PermitsSchema as error:
+            self.book.fail_waiters(str(error), PermitsSchema)
+            log.warning("permits refused", session=self.session, detail=str(error))
+            await asyncio.sleep(SCHEMA_S)
+            self._ring()
+            return
         self._set_alarm(reply)
 
     async def _failed(self, batch: Batch, error: Exception) -> None:
@@ -133,7 +144,14 @@ class Pump:
         self._rings_at = at  # uvloop gives no time to a timer that is due at once
         self._alarm = self._loop.call_at(at, self._ring)
 
+    def _came_up(self) -> None:
+        """Redis is back, perhaps as another server: come back at once, and not at the heartbeat."""
+        self._heartbeat_at = 0.0
+        self._ring()
+
     def _ring(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._alarm = None
         self._bell.set()
 

@@ -1,6 +1,6 @@
 """What a worker and the permit functions say to each other: the words of `lua/permits.lua`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,14 +10,14 @@ from service.store.connection import Argument
 from service.store.functions import Library, build
 
 SHARED = (
-    *("permits_state", "permits_queue", "permits_limit"),
-    *("permits_grants", "permits_sessions"),
+    *("permits_schema", "permits_log", "permits_state", "permits_queue", "permits_circuit"),
+    *("permits_limit", "permits_grants", "permits_sessions"),
 )
 
 
-def library(clock: str | None = None) -> Library:
-    """The permit functions; ``clock`` is another text for `clock.lua`, in tests."""
-    return build("permits", ("permits", "permits_view"), shared=SHARED, clock=clock)
+def library(**instead: str) -> Library:
+    """The permit functions, with other texts for files of `lua/`: ``library(clock=TEXT)``."""
+    return build("permits", ("permits", "permits_view"), shared=SHARED, instead=instead)
 
 
 class Timing(NamedTuple):
@@ -27,9 +27,14 @@ class Timing(NamedTuple):
     lease_s: float = 5.0  # of a session; heartbeats come each second, four may be lost
     hold_s: float = HOLD_S
     heartbeat_s: float = 1.0
+    # After a request that ended by itself. 0: free at its last byte. For a provider that is known
+    # to count it longer; what is not known is learned from its refusals.
+    release_s: float = 0.0
 
-    def words(self) -> tuple[int, int, int]:
-        return round(self.linger_s * 1000), round(self.lease_s * 1000), round(self.hold_s * 1000)
+    def words(self) -> tuple[int, int, int, int]:
+        seconds = self.linger_s, self.lease_s, self.hold_s, self.release_s
+        linger, lease, hold, release = (round(s * 1000) for s in seconds)
+        return linger, lease, hold, release
 
 
 class Grant(NamedTuple):
@@ -65,11 +70,15 @@ class Reply(NamedTuple):
     refused: list[tuple[int, int]]
     roster_number: int
     roster: list[str]
+    unknown: list[str]  # releases of what the caller did not have
+    closed_ms: int  # until the circuit lets one request try; -1: it is closed
+    blocked: int  # the provider's code for an account that may not; 0: it may
+    configured: int  # the account's tier, as the workers were told
 
 
 def read_reply(raw: Sequence[Any]) -> Reply:
     status, epoch, *numbers = raw[:11]
-    grants, repeated, places, refused, roster_number, roster = raw[11:]
+    grants, repeated, places, refused, roster_number, roster, unknown, *provider = raw[11:]
     return Reply._make(
         [
             status.decode(),
@@ -81,6 +90,8 @@ def read_reply(raw: Sequence[Any]) -> Reply:
             [(refused[at], refused[at + 1]) for at in range(0, len(refused), 2)],
             roster_number,
             [name.decode() for name in roster],
+            [permit.decode() for permit in unknown],
+            *provider,
         ]
     )
 
@@ -157,3 +168,8 @@ def heartbeat(held: Iterable[HeldPermit], waiting: int) -> list[Argument]:
 
 def _age_ms(waiter: Waiter, now: float) -> int:
     return -1 if waiter.since is None else max(0, round((now - waiter.since) * 1000))
+
+
+def waited(priority: str, waits_ms: Collection[int]) -> list[Argument]:
+    """The operation `w`."""
+    return ["w", priority, len(waits_ms), *waits_ms]

@@ -40,23 +40,24 @@ is given back, and a permit that was already in the Future is too.
 """
 
 import asyncio
-import hashlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 
-from service.core.errors import PermitLost
+from service.core.permit_errors import PermitLost, PermitSpent
 from service.core.queueing import HeldPermit, QueueClass
-from service.store.permit_book import Asker, Counts
+from service.store.permit_book import Asker
+from service.store.permit_counts import Counts
 from service.store.permit_office import (
     PermitOffice,
-    PermitsState,
     checked_name,
     checked_tier,
+    flow_name,
 )
 from service.store.permit_pump import Pump
+from service.store.permit_state import PermitsState
 
 Place = Callable[[int, int], None]
 
@@ -120,7 +121,7 @@ class RedisPermits:
             self,
             Asker(
                 number=next(self._numbers),
-                flow=hashlib.sha256(flow.encode()).hexdigest()[:12],  # bounded, and no address
+                flow=flow_name(flow),
                 priority=priority,
                 asked=time.monotonic(),
                 deadline=deadline,
@@ -188,9 +189,9 @@ class RedisPermits:
         """See ``PermitOffice.fence``."""
         return await self._pump.office.fence(session)
 
-    async def set_tier(self, tier: int) -> None:
-        """See ``PermitOffice.set_tier``."""
-        await self._pump.office.set_tier(tier)
+    async def set_limit(self, limit: int) -> None:
+        """See ``PermitOffice.set_limit``."""
+        await self._pump.office.set_limit(limit)
 
     async def state(self) -> PermitsState:
         """See ``PermitOffice.state``."""
@@ -206,6 +207,8 @@ class Acquisition:
         self._permit: HeldPermit | None = None
 
     async def __aenter__(self) -> HeldPermit:
+        if self._waiter.future.done() or self._waiter.number in self._permits._book.waiters:
+            raise PermitSpent("an acquisition serves one request: ask for another one")
         self._permit = await self._permits._wait(self._waiter)
         return self._permit
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from service.core.errors import PermitTimeout, QueueTooLong
+from service.core.permit_errors import PermitTimeout, QueueTooLong
 from service.flows.ports import Permit, Permits, Priority
 from service.store.permit_steps import Timing
 from tests.support.permit_rig import Crew

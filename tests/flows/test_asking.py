@@ -18,12 +18,14 @@ from service.core.errors import (
     ModelRejected,
     ModelStalled,
     ModelUnreachable,
+)
+from service.core.model import Finished, Position, ToolCall, ToolCalls, Usage
+from service.core.permit_errors import (
     PermitLost,
     PermitsUnavailable,
     PermitTimeout,
     QueueTooLong,
 )
-from service.core.model import Finished, Position, ToolCall, ToolCalls, Usage
 from service.core.texts import text as words
 from service.flows.job import Job
 from tests.support.eventually import eventually

@@ -309,7 +309,7 @@ def build_writer():
     written = "redis.call('SET', keys[1], 'x', 'EX', 60)"
     text = f"local function expired(keys, args) {written} return 'written' end"
     clock = f"local function now_ms() return 1 end\n{text.replace('expired', 'writing')}"
-    library = build("log", ["expired"], clock=clock)
+    library = build("log", ["expired"], instead={"clock": clock})
     source = library.source.replace(
         f"'expired_{library.version}', expired", f"'expired_{library.version}', writing"
     )

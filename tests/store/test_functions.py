@@ -34,7 +34,7 @@ def test_the_same_content_has_the_same_name_and_any_change_another():
         build("log", ["renew"]),
         build("log", ["renew", "stop"], shared=["conversation"]),
         build("other", ["renew"], shared=["conversation"]),
-        build("log", ["renew"], shared=["conversation"], clock=CLOCK),
+        build("log", ["renew"], shared=["conversation"], instead={"clock": CLOCK}),
     ]
     assert len({library.version for library in (plain, *others)}) == 5
 
@@ -66,7 +66,7 @@ async def test_a_library_loads_and_its_functions_answer_by_their_full_names(bare
 
 async def test_two_versions_live_side_by_side(bare):
     one = build("log", ["expired"])
-    other = build("log", ["expired"], clock=CLOCK)
+    other = build("log", ["expired"], instead={"clock": CLOCK})
     for library in (one, other):
         await bare.function_load(library.source)
     assert await bare.fcall(other.function("expired").name, 1, "leases", 1) == [b"42"]

@@ -8,53 +8,25 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.crc import key_slot
 
-from service.core.errors import (
+from service.core.errors import LimitAboveTier, SettingError, StoreUnavailable, TierUnknown
+from service.core.permit_errors import (
     PermitLost,
+    PermitNotHeld,
+    PermitSpent,
     PermitsUnavailable,
     QueueTooLong,
-    SettingError,
-    StoreUnavailable,
 )
 from service.store import keys
 from service.store.permit_office import account_name, key_part
 from service.store.permit_steps import Timing
-from tests.support.permit_rig import AHEAD, Crew, Worker, leave
+from service.store.permits import RedisPermits
+from tests.support.permit_rig import AHEAD, Crew, Waiting, Worker, drained, leave, state_is
 
 
 @pytest.fixture
 async def crew(redis_url: str) -> AsyncIterator[Crew]:
     async with Crew(redis_url, tier=4) as crew:
         yield crew
-
-
-class Waiting:
-    """A caller that waits, and then holds until it is let go."""
-
-    def __init__(self, worker: Worker, flow: str = "flow", **more) -> None:
-        self.acquisition = worker.acquire(flow, **more)
-        self.told = asyncio.Event()
-        self.acquisition._waiter.place = lambda position, eta: self.told.set()
-        self.task = asyncio.create_task(self.acquisition.__aenter__())
-
-    @classmethod
-    async def queued(cls, worker: Worker, flow: str = "flow", **more) -> "Waiting":
-        made = cls(worker, flow, **more)
-        await asyncio.wait_for(made.told.wait(), 5)
-        return made
-
-    @property
-    def granted(self) -> bool:
-        return self.task.done() and self.task.exception() is None
-
-    async def leave(self) -> None:
-        await leave((self.acquisition, await self.task))
-
-    async def give_up(self) -> None:
-        if not self.task.done():
-            self.task.cancel()
-            await asyncio.wait([self.task])
-        elif self.granted:
-            await self.leave()
 
 
 # -- counting and handover --------------------------------------------------------------------
@@ -84,7 +56,7 @@ async def test_two_workers_serve_one_queue_in_the_order_of_asking(crew: Crew, ev
         await waiting.leave()
 
 
-async def test_releasing_twice_or_what_is_not_one_s_own_changes_nothing(crew: Crew):
+async def test_releasing_what_is_not_one_s_own_changes_nothing(crew: Crew):
     one, two = await crew.worker("one"), await crew.worker("two")
     (taken,) = await one.take(1)
     head = [two.pump.book._registration, two.pump.book.known.epoch, 0, 0, *crew.timing.words()]
@@ -92,19 +64,9 @@ async def test_releasing_twice_or_what_is_not_one_s_own_changes_nothing(crew: Cr
         await two.office.step("two", [*head, "r", unknown, "ok"])
     assert (await crew.state()).used == 1
     await leave(taken)
-    one.pump.book.give_back(taken[1], "ok")
     async with one.acquire():
         assert (await crew.state()).used == 1
-    await _drained(crew)
-
-
-async def _drained(crew: Crew) -> None:
-    for _ in range(200):
-        state = await crew.state()
-        if state.used == 0 and state.waiting == 0:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"not drained: {state}")
+    await drained(crew)
 
 
 async def test_all_keys_share_one_slot_and_nobody_s_are_left(crew: Crew, eventually):
@@ -148,7 +110,7 @@ async def test_a_step_whose_reply_is_lost_costs_nothing(crew: Crew):
     await asyncio.gather(*(call(number) for number in range(50)))
     assert done == 50
     assert most <= 4
-    await _drained(crew)
+    await drained(crew)
 
 
 def _make_unreliable(worker: Worker, draw: random.Random) -> None:
@@ -190,7 +152,7 @@ async def test_a_difference_between_record_and_worker_is_found_and_mended(crew: 
     await eventually(_uses(crew, 3))
     for one_taken in taken:
         await leave(one_taken)
-    await _drained(crew)
+    await drained(crew)
 
 
 async def _record(crew: Crew, session: str) -> list[str]:
@@ -226,19 +188,10 @@ async def test_a_silent_worker_s_permits_are_not_given_away_and_it_may_return(
     assert (state.quarantined, state.used, state.sessions["one"].state) == (4, 4, "quarantined")
     assert not waiting.granted
     one.resume()
-    await eventually(_is(crew, quarantined=0, used=4))
+    await eventually(state_is(crew, quarantined=0, used=4))
     await leave(taken[0])
     await waiting.task
     await waiting.leave()
-
-
-def _is(crew: Crew, **wanted: object):
-    async def check() -> bool:
-        state = await crew.state()
-        assert {name: getattr(state, name) for name in wanted} == wanted
-        return True
-
-    return check
 
 
 async def test_a_fence_notice_frees_a_dead_worker_s_permits_after_the_linger(redis_url: str):
@@ -254,7 +207,7 @@ async def test_a_fence_notice_frees_a_dead_worker_s_permits_after_the_linger(red
         await waiting.task
         assert "one" not in (await crew.state()).sessions
         await waiting.leave()
-        await _drained(crew)
+        await drained(crew)
 
 
 async def test_a_fence_notice_in_time_for_an_expired_session_frees_its_quarantine(
@@ -265,7 +218,7 @@ async def test_a_fence_notice_in_time_for_an_expired_session_frees_its_quarantin
     await one.silence()
     waiting = await Waiting.queued(two)
     await crew.leap(6)
-    await eventually(_is(crew, quarantined=4))
+    await eventually(state_is(crew, quarantined=4))
     await crew.office.fence("one")
     await waiting.task
     await waiting.leave()
@@ -290,7 +243,7 @@ async def test_a_worker_that_does_not_confirm_gets_no_more_and_keeps_its_places(
     awake = [await Waiting.queued(two) for _ in range(2)]
     await one.silence()
     await leave(taken[0])  # granted to a worker that does not hear it
-    await eventually(_is(crew, waiting=4))
+    await eventually(state_is(crew, waiting=4))
     await crew.leap(0.3)
     await leave(taken[1])
     await eventually(lambda: awake[0].granted)
@@ -365,7 +318,7 @@ async def test_a_permit_that_its_caller_comes_too_late_for_is_lost_and_given_bac
     with pytest.raises(PermitLost):
         async with one.acquire():
             raise AssertionError("the permit was too old to use")
-    await _drained(crew)
+    await drained(crew)
 
 
 async def test_a_leap_of_the_server_s_clock_ends_no_session(crew: Crew):
@@ -379,7 +332,7 @@ async def test_a_leap_of_the_server_s_clock_ends_no_session(crew: Crew):
         assert (state.held, state.quarantined) == (2, 0)
     for one_taken in taken:
         await leave(one_taken)
-    await _drained(crew)
+    await drained(crew)
 
 
 # -- Redis away -------------------------------------------------------------------------------
@@ -428,15 +381,15 @@ async def test_a_refusal_cuts_the_limit_once_per_generation_and_success_restores
         taken = await one.take(20)
         for refused in taken[:5]:  # all of one generation
             await leave(refused, "1302")
-        await eventually(_is(crew, limit=19, used=15))
+        await eventually(state_is(crew, limit=19, used=15))
         for holder in taken[5:]:
-            await leave(holder, "1305")  # the platform's overload says nothing about us
-        await eventually(_is(crew, limit=19, used=0))
+            await leave(holder, "aborted")  # says nothing about the limit
+        await eventually(state_is(crew, limit=19, used=0))
         taken = await one.take(19)
         for _ in range(19):  # full, so that each success says something about the limit
             await leave(taken.pop(0))
             taken += await one.take(1)
-        await eventually(_is(crew, limit=20))
+        await eventually(state_is(crew, limit=20))
 
 
 @pytest.mark.parametrize("code", ["1113", "1304", "1305", "1308", "1312", "aborted", "unused"])
@@ -444,7 +397,7 @@ async def test_no_other_outcome_cuts_the_limit(crew: Crew, code: str, eventually
     one = await crew.worker("one")
     for holder in await one.take(4):
         await leave(holder, code)
-    await eventually(_is(crew, used=0, limit=4))
+    await eventually(state_is(crew, used=0, limit=4))
 
 
 async def test_the_limit_never_falls_to_nothing(crew: Crew, eventually):
@@ -452,40 +405,110 @@ async def test_the_limit_never_falls_to_nothing(crew: Crew, eventually):
     for _ in range(5):
         async with one.acquire() as permit:
             permit.outcome = "1303"
-        await eventually(_is(crew, used=0))
+        await eventually(state_is(crew, used=0))
     assert (await crew.state()).limit == 2
 
 
-async def test_raising_the_tier_serves_waiters_and_lowering_makes_debt(crew: Crew, eventually):
+async def test_lowering_the_limit_makes_debt_and_raising_it_serves_waiters(crew: Crew, eventually):
     one = await crew.worker("one")
     taken = await one.take(4)
+    await one.permits.set_limit(2)
     waiting = [await Waiting.queued(one) for _ in range(3)]
-    await crew.office.set_tier(6)
-    await eventually(lambda: [w.granted for w in waiting] == [True, True, False])
-    await one.permits.set_tier(2)
+    for holder in taken[:2]:
+        await leave(holder)
+    await eventually(state_is(crew, used=2, tier=4, cap=2, limit=2, waiting=3))
+    await leave(taken[2])
+    await eventually(lambda: [w.granted for w in waiting] == [True, False, False])
+    await crew.office.set_limit(4)
+    await eventually(lambda: all(w.granted for w in waiting))
+    assert (await crew.state()).why() == []
+    for holder in (*waiting,):
+        await holder.leave()
+    await leave(taken[3])
+    await drained(crew)
+
+
+async def test_a_restarted_worker_does_not_undo_a_limit_but_a_deploy_with_another_tier_does(
+    crew: Crew,
+):
+    await crew.worker("one")
+    await crew.office.set_limit(3)
+    await crew.worker("restarted")
+    state = await crew.state()
+    assert (state.tier, state.cap, state.why()) == (4, 3, ["an operator's limit of 3"])
+    await crew.worker("deployed", tier=9)
+    state = await crew.state()
+    assert (state.tier, state.cap, state.limit) == (9, 9, 9)
+
+
+async def test_a_limit_above_the_tier_is_refused_and_changes_nothing(crew: Crew):
+    one = await crew.worker("one")
+    taken = await one.take(4)
+    with pytest.raises(LimitAboveTier, match=r"a limit of 5 is above the account's tier, 4"):
+        await crew.office.set_limit(5)
+    state = await crew.state()
+    assert (state.used, state.tier, state.cap, state.limit) == (4, 4, 4, 4)
     for holder in taken:
         await leave(holder)
-    await eventually(_is(crew, used=2, tier=2, waiting=1))
-    await waiting[0].leave()
-    await eventually(lambda: waiting[2].granted)
-    for last in waiting[1:]:
-        await last.leave()
 
 
-async def test_a_restarted_worker_does_not_undo_a_changed_tier_but_a_deploy_does(crew: Crew):
+async def test_a_limit_before_any_worker_came_is_refused(crew: Crew):
+    with pytest.raises(TierUnknown):
+        await crew.office.set_limit(3)
+    assert (await crew.state()).tier == 0
+
+
+@pytest.mark.parametrize("limit", [0, -1, 100_001, "50", 2.5, True, None])
+async def test_what_cannot_be_a_limit_is_refused_with_a_line_that_helps(crew: Crew, limit):
     await crew.worker("one")
-    await crew.office.set_tier(3)
-    await crew.worker("restarted")
-    assert (await crew.state()).tier == 3
-    await crew.worker("deployed", tier=9)
-    assert (await crew.state()).tier == 9
+    with pytest.raises(SettingError, match="a limit is a whole number from 1"):
+        await crew.office.set_limit(limit)
+    assert (await crew.state()).cap == 4
 
 
 @pytest.mark.parametrize("tier", [0, -1, 100_001, "50", 2.5, True, None])
-async def test_what_cannot_be_a_tier_is_refused_with_a_line_that_helps(crew: Crew, tier):
+async def test_what_cannot_be_a_tier_is_refused_before_anything_is_asked(crew: Crew, tier):
     with pytest.raises(SettingError, match="a tier is a whole number from 1 to 100000"):
-        await crew.office.set_tier(tier)
+        async with RedisPermits.join(crew.office, crew.url, session="one", tier=tier):
+            raise AssertionError("such a tier was taken")
     assert (await crew.state()).tier == 0
+
+
+# -- misuse -----------------------------------------------------------------------------------
+
+
+async def test_an_acquisition_left_twice_is_a_named_error_and_the_count_stays_right(crew: Crew):
+    one = await crew.worker("one")
+    first, second = await one.take(2)
+    await leave(first)
+    with pytest.raises(PermitNotHeld, match=first[1].id):
+        await leave(first)
+    await crew.office.step("", [0, "", 0, 0, *crew.timing.words()])
+    assert (await crew.state()).used == 1
+    await leave(second)
+    await drained(crew)
+
+
+async def test_an_acquisition_serves_one_request_and_no_second(crew: Crew):
+    one = await crew.worker("one")
+    acquisition = one.acquire()
+    async with acquisition:
+        with pytest.raises(PermitSpent):
+            await acquisition.__aenter__()
+        assert (await crew.state()).used == 1
+    await drained(crew)
+
+
+async def test_an_unknown_permit_s_release_is_told_and_changes_nothing(crew: Crew):
+    one, two = await crew.worker("one"), await crew.worker("two")
+    (taken,) = await one.take(1)
+    head = [two.pump.book._registration, two.pump.book.known.epoch, 0, 0, *crew.timing.words()]
+    words = ["r", taken[1].id, "ok", "r", "nonsense", "ok"]
+    reply = await two.office.step("two", [*head, *words])
+    assert reply.unknown == [taken[1].id, "nonsense"]
+    assert (await crew.state()).used == 1
+    await leave(taken)
+    await drained(crew)
 
 
 @pytest.mark.parametrize("session", ["", "a b", "a:b", "{a}", "-", "x" * 65])

@@ -138,7 +138,7 @@ async def test_a_worker_that_is_silent_over_the_restart_keeps_its_permits_counte
     await restart(server, crew, two)
     await crew.leap(20)
     state = await crew.state()
-    assert (state.recovering, state.admissible, state.absent) == (True, 2, "one")
+    assert (state.recovering, state.admissible, state.absent) == (True, 2, ["one"])
     assert not queue.served, "four more may be in flight"
     await leave(held[0])
     await eventually(lambda: queue.served == ["a"], what="what is free is used all the same")
@@ -247,12 +247,12 @@ async def test_the_tier_and_the_pace_outlive_an_empty_restart(
     one = await crew.worker("one")
     async with one.acquire():
         await asyncio.sleep(0.05)
-    await crew.office.set_tier(3)
+    await crew.office.set_limit(3)
     await eventually(lambda: one.pump.book.known.tier == 3)
     await eventually(lambda: one.pump.book.known.hold_us > 0)
     await restart(server, crew, one)
     state = await crew.state()
-    assert state.tier == 3
+    assert (state.tier, state.cap) == (TIER, 3)
     assert state.hold_ms >= 50
 
 

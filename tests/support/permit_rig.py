@@ -6,6 +6,7 @@ the lease clock, which takes a step for each second because it never leaps by it
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 
@@ -89,9 +90,11 @@ class Worker:
             flow=flow, priority=priority, deadline=deadline, place=place, since=since
         )
 
-    async def take(self, count: int, flow: str = "flow") -> list[tuple[Acquisition, HeldPermit]]:
+    async def take(
+        self, count: int, flow: str = "flow", *, within: float = SOON_S
+    ) -> list[tuple[Acquisition, HeldPermit]]:
         """``count`` permits, held until each one's acquisition is left."""
-        taken = [self.acquire(flow) for _ in range(count)]
+        taken = [self.acquire(flow, within=within) for _ in range(count)]
         return list(
             zip(taken, await asyncio.gather(*(one.__aenter__() for one in taken)), strict=True)
         )
@@ -111,7 +114,7 @@ class Crew:
         self.timing = timing
         self.tier = tier
         self._stack = AsyncExitStack()
-        self._library = library(CLOCK)
+        self._library = library(clock=CLOCK)
 
     async def __aenter__(self) -> "Crew":
         self.redis = await self._stack.enter_async_context(Redis.from_url(self.url))
@@ -154,3 +157,53 @@ class Crew:
             await self.redis.expire(AHEAD, 60)
             await self.office.step("", [0, "", 0, 0, *self.timing.words()])
             seconds -= 1.0
+
+
+class Waiting:
+    """A caller that waits, and then holds until it is let go."""
+
+    def __init__(self, worker: Worker, flow: str = "flow", **more) -> None:
+        self.acquisition = worker.acquire(flow, **more)
+        self.told = asyncio.Event()
+        self.acquisition._waiter.place = lambda position, eta: self.told.set()
+        self.task = asyncio.create_task(self.acquisition.__aenter__())
+
+    @classmethod
+    async def queued(cls, worker: Worker, flow: str = "flow", **more) -> "Waiting":
+        made = cls(worker, flow, **more)
+        await asyncio.wait_for(made.told.wait(), 5)
+        return made
+
+    @property
+    def granted(self) -> bool:
+        return self.task.done() and self.task.exception() is None
+
+    async def leave(self) -> None:
+        await leave((self.acquisition, await self.task))
+
+    async def give_up(self) -> None:
+        if not self.task.done():
+            self.task.cancel()
+            await asyncio.wait([self.task])
+        elif self.granted:
+            await self.leave()
+
+
+async def drained(crew: Crew) -> None:
+    for _ in range(200):
+        state = await crew.state()
+        if state.used == 0 and state.waiting == 0:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not drained: {state}")
+
+
+def state_is(crew: Crew, **wanted: object) -> Callable[[], Awaitable[bool]]:
+    """For `eventually`: the semaphore's state has these values."""
+
+    async def check() -> bool:
+        state = await crew.state()
+        assert {name: getattr(state, name) for name in wanted} == wanted
+        return True
+
+    return check

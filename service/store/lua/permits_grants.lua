@@ -13,6 +13,8 @@ local function grant(step, chosen)
   if session.silent == 0 then session.silent = step.clock end
   session_changed(step, chosen.session)
   if chosen.class == 'background' then meta.background = meta.background + 1 end
+  if circuit_open(step) then meta.probe = meta.seq end
+  note(step, 'grant', id)
   write_permit(step, id, { session = chosen.session, class = chosen.class,
                            number = session.granted, granted = step.clock, waiter = chosen.waiter })
   local push = step.pushes[chosen.session] or {}
@@ -33,25 +35,32 @@ local function take_back(step, id, permit, linger)
                              granted = permit.granted, waiter = NOBODY })
     redis.call('ZADD', step.keys.alarms, step.clock + linger, 'linger:' .. id)
   else
+    note(step, 'release', id)
     redis.call('HDEL', step.keys.permits, id)
     if permit.class == 'background' then step.meta.background = step.meta.background - 1 end
   end
 end
 
--- Releasing twice, or what is unknown or somebody else's, does nothing.
-local function release(step, session, id, outcome, linger)
+-- Releasing twice, or what is unknown or somebody else's, does nothing but be told.
+local function release(step, session, id, outcome, timing)
   local permit = permit_of(step, id)
-  if not permit or permit.session ~= session then return end
+  if not permit or permit.session ~= session then
+    step.unknown[#step.unknown + 1] = id
+    return
+  end
   local used = redis.call('HLEN', step.keys.permits)
-  if outcome ~= 'aborted' then linger = 0 end
+  local linger = linger_after(step, outcome, timing)
   if outcome ~= 'unused' then
     learn_hold(step, step.clock - permit.granted + linger)
     learn_outcome(step, id, outcome, used)
+  elseif number_of(id) == step.meta.probe then
+    step.meta.probe = 0
   end
   take_back(step, id, permit, linger)
 end
 
--- Live before background, but of twenty grants one is background's, within its cap.
+-- Live before background, but of twenty grants one is background's, within its cap. While the
+-- platform is full, background tries it only where no customer waits.
 local function choose(step, background_waits)
   local meta = step.meta
   local live = first_waiter(step, 'live')
@@ -59,7 +68,8 @@ local function choose(step, background_waits)
   if background_waits and meta.background < background_cap(step) then
     background = first_waiter(step, 'background')
   end
-  if background and (not live or meta.since_background >= BACKGROUND_EVERY - 1) then
+  local its_turn = meta.since_background >= BACKGROUND_EVERY - 1 and not circuit_open(step)
+  if background and (its_turn or not live) then
     meta.since_background = 0
     return background
   end
@@ -70,6 +80,8 @@ end
 -- The handover: as long as a permit is free and somebody waits who answers.
 local function hand_out(step)
   local room = admissible(step) - redis.call('HLEN', step.keys.permits)
+  if room <= 0 then return end
+  room = room_for_circuit(step, room)
   if room <= 0 then return end
   local background_waits = redis.call('ZCARD', step.keys.background) > 0
   for _ = 1, math.min(room, GRANTS_MAX) do

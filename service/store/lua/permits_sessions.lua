@@ -2,7 +2,6 @@
 -- have forgotten something.
 
 local FENCED_KEEP_MS = 600000 -- longer than any permit's life, so that no late word revives one
-local ARRIVALS_START = 1
 
 local function alarm(step, name, at) redis.call('ZADD', step.keys.alarms, at, name) end
 local function no_alarm(step, name) redis.call('ZREM', step.keys.alarms, name) end
@@ -22,6 +21,7 @@ local function remove_session(step, name)
   drop_waiters(step, name)
   redis.call('UNLINK', inbox_key(step, name), waiters_key(step, name))
   redis.call('HDEL', step.keys.sessions, name)
+  redis.call('HDEL', step.keys.schemas, name)
   no_alarm(step, 'lease:' .. name)
   no_alarm(step, 'quarantine:' .. name)
   step.sessions[name] = false
@@ -99,7 +99,7 @@ local function begin_epoch(step, timing)
     by[name] = tonumber(redis.call('ZSCORE', keys.alarms, 'absent:' .. name) or step.clock + timing.hold)
   end
   redis.call('UNLINK', keys.sessions, keys.permits, keys.live, keys.background, keys.finish_live,
-    keys.finish_background, keys.alarms, keys.absent)
+    keys.finish_background, keys.alarms, keys.absent, keys.schemas)
   for name, at in pairs(by) do expect(step, name, at) end
   meta.run = this_run()
   meta.epoch = string.format('%x-%s', now_ms(), string.sub(meta.run, 1, 4))
@@ -107,10 +107,38 @@ local function begin_epoch(step, timing)
   alarm(step, 'window', meta.window)
   meta.registered, meta.background, meta.since_background, meta.successes = 0, 0, 0, 0
   meta.roster = (meta.roster or 0) + 1
-  for name, start in pairs({ seq = 0, cut_seq = 0, before_cut = 0, virtual_live = 0,
-      virtual_background = 0, hold_us = 0, holds = 0, arrivals = ARRIVALS_START }) do
-    meta[name] = meta[name] or start
+  meta.schema = SCHEMA
+  close_circuit(step) -- the alarm that would try the platform is gone
+end
+
+-- The servers' keys outlive a deploy, and while one rolls two versions work on them. Versions whose
+-- schemas are more than one apart do not understand each other's records: whoever comes later is
+-- refused while the others live. Those that fell silent are treated as at a server that restarted:
+-- an epoch begins in our own form and waits for them. Returns whether the caller may go on.
+--
+-- The names of the keys, `clock` and `seen` in `meta`, `sessions` and `absent` by name, and alarms by
+-- "kind:name" are the same in every schema.
+local function meet_schemas(step, timing)
+  local others = false
+  local flat = redis.call('HGETALL', step.keys.schemas)
+  for i = 1, #flat, 2 do
+    if math.abs(tonumber(flat[i + 1]) - SCHEMA) > 1 then
+      local lease = tonumber(redis.call('ZSCORE', step.keys.alarms, 'lease:' .. flat[i]) or 0)
+      if lease > step.clock then return false end
+      others = true
+    end
   end
+  if others or math.abs(step.meta.schema - SCHEMA) > 1 then begin_epoch(step, timing) end
+  return true
+end
+
+-- A supervisor says of a worker that it lives. Where this epoch has not heard of it, it waits for it:
+-- it may have requests open that no roster knows.
+local function expect_living(step, name, timing)
+  local by = step.meta.began + timing.hold
+  if step.clock >= by or session_of(step, name) then return end
+  if redis.call('ZSCORE', step.keys.fenced, name) then return end
+  if redis.call('SISMEMBER', step.keys.absent, name) == 0 then expect(step, name, by) end
 end
 
 -- What a worker knew, for a server that may have lost it.
@@ -179,6 +207,8 @@ local function register(step, known, timing)
                     silent = 0, held = 0, sum = 0 }
   step.sessions[name] = session
   session_changed(step, name)
+  redis.call('HSET', step.keys.schemas, name, SCHEMA)
+  meta.schema = math.max(meta.schema, SCHEMA)
   reconcile(step, name, session, known.held)
   if new_here then
     meta.registered = meta.registered + session.held

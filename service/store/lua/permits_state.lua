@@ -9,6 +9,8 @@
 -- alarms      sorted    everything that happens by time alone, by the lease clock
 -- absent      set       sessions that an epoch still waits for
 -- fenced      sorted    session -> clock at which its sockets were known to be closed
+-- schemas     hash      session -> the SCHEMA of the functions that it calls
+-- waits       list      the newest waits, for people: "class ms"
 -- waiters:S   hash      waiter -> "class flow tag arrival", what the session S has in the queues
 -- inbox:S     stream    grants pushed to the session S
 --
@@ -31,6 +33,14 @@ local function this_run()
   return server_run
 end
 
+-- What a record begins with; also one that an earlier version wrote, which knew fewer.
+local STARTS = {
+  seq = 0, cut_seq = 0, before_cut = 0, virtual_live = 0, virtual_background = 0, hold_us = 0,
+  holds = 0, arrivals = 1, schema = SCHEMA, lag = 0, refused_at = 0, refused_times = 0,
+  trips = 0, overloads = 0, probe = 0, circuit_until = 0, circuit_seq = 0, circuit_code = 0,
+  blocked_code = 0, blocked_seq = 0, blocked_at = 0, blocked_times = 0,
+}
+
 local function load_meta(key)
   local flat = redis.call('HGETALL', key)
   local meta = {}
@@ -38,6 +48,7 @@ local function load_meta(key)
     local name, value = flat[i], flat[i + 1]
     meta[name] = (name == 'epoch' or name == 'run') and value or tonumber(value)
   end
+  for name, start in pairs(STARTS) do meta[name] = meta[name] or start end
   return meta
 end
 
@@ -52,11 +63,12 @@ end
 
 local KEY_NAMES = {
   'meta', 'sessions', 'permits', 'live', 'background',
-  'finish_live', 'finish_background', 'alarms', 'absent', 'fenced',
+  'finish_live', 'finish_background', 'alarms', 'absent', 'fenced', 'schemas', 'waits',
 }
 
 local function open_step(keys)
-  local step = { keys = {}, sessions = {}, changed = {}, pushes = {}, asked = {}, now_due = false }
+  local step = { keys = {}, sessions = {}, changed = {}, pushes = {}, asked = {}, unknown = {},
+                 now_due = false }
   for i, name in ipairs(KEY_NAMES) do step.keys[name] = keys[i] end
   step.prefix = string.sub(keys[1], 1, -#'meta' - 1)
   step.meta = load_meta(step.keys.meta)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from service.core.errors import PermitTimeout, QueueTooLong
+from service.core.permit_errors import PermitTimeout, QueueTooLong
 from service.core.queueing import HOLD_S, MARGIN_S, HeldPermit, Waiter, eta_ms
 from service.flows.ports import Place, Priority
 
