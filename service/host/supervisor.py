@@ -130,7 +130,9 @@ class Supervisor:
                 "no_traces", folder=str(settings.data),
                 effect="after a kill -9 of everything, permits come back at their deadlines",
             )  # fmt: skip
-        self._notices = notices = Notices(commands, office, traces)
+        self._notices = notices = Notices(
+            commands, office, traces, living=lambda: [w.session for w in self.workers]
+        )
         self._cards = cards = Cards(commands, lambda: self.workers)
         notices.left_by_predecessor()
         self._slots = [

@@ -126,6 +126,33 @@ async def test_a_new_server_is_told_again(settings, tmp_path, eventually):
                 await eventually(lambda: told == ["s1", "s2", "s1", "s2"])
 
 
+async def test_a_new_server_is_told_of_the_living_before_the_dead_and_the_first_one_is_not(
+    settings, tmp_path, eventually
+):
+    told = []
+
+    class Office:
+        async def fence(self, session):
+            told.append(("dead", session))
+
+        async def expect(self, session):
+            told.append(("lives", session))
+
+    server = Valkey()
+    with server:
+        async with Commands.open(server.url, name="test") as commands:
+            await commands.wait_up()
+            traces = Traces(tmp_path, "here")
+            notices = Notices(commands, Office(), traces, living=lambda: ["s2", "s3"])
+            async with delivering(notices):
+                notices.dead("s1")
+                await eventually(lambda: told == [("dead", "s1")])
+                server.kill()
+                server.start()
+                again = [("lives", "s2"), ("lives", "s3"), ("dead", "s1")]
+                await eventually(lambda: told == [("dead", "s1"), *again])
+
+
 async def test_a_notice_that_fails_in_an_unknown_way_stays_due(
     commands, tmp_path, eventually, caplog
 ):

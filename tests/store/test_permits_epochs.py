@@ -274,3 +274,61 @@ async def test_a_short_outage_is_nothing_to_a_waiter(
     server.resume()
     await eventually(lambda: queue.served == ["a"])
     assert (await crew.state()).used == TIER
+
+
+async def test_a_supervisor_s_word_keeps_a_stopped_worker_counted_that_no_roster_knows(
+    server: Valkey, crew: Crew, eventually
+):
+    """It joined, took permits and was stopped before any other worker heard of it."""
+    one = await crew.worker("one")
+    two = await crew.worker("two")
+    held = await two.take(TIER - 1)
+    await two.silence()
+    one.pump.book.known.roster = ["one"]
+    server.kill()
+    server.start()
+    await eventually(without_error(lambda: said(crew, "two")))
+    await eventually(lambda: one.permits.registered)
+    waiting = asyncio.create_task(one.take(2, within=60))
+    await asyncio.sleep(LINGER_S * 2)
+    state = await crew.state()
+    assert (state.recovering, state.absent, state.admissible) == (True, ["two"], 0)
+    two.resume()
+    await eventually(lambda: one.permits.held == 1)
+    assert (await crew.state()).used == TIER
+    await leave(held[0])
+    await waiting
+
+
+async def said(crew: Crew, session: str) -> bool:
+    await crew.office.expect(session)
+    return True
+
+
+async def test_a_supervisor_s_word_changes_nothing_for_who_is_registered_fenced_or_long_known(
+    server: Valkey, crew: Crew, eventually
+):
+    one = await crew.worker("one")
+    async with one.acquire():
+        pass  # the first window is over
+    await crew.office.fence("dead")
+    for session in ("one", "dead"):
+        await crew.office.expect(session)
+    assert not (await crew.state()).recovering
+    await crew.office.expect("starting")
+    assert (await crew.state()).absent == ["starting"]
+    await crew.worker("starting")
+    assert not (await crew.state()).recovering
+    await crew.leap(121)
+    await crew.office.expect("unheard-of")
+    assert not (await crew.state()).recovering
+
+
+async def test_a_worker_without_anything_to_say_comes_back_as_soon_as_the_server_does(
+    server: Valkey, crew: Crew, eventually
+):
+    """Before the window of who has never known another epoch can end."""
+    one = await crew.worker("one")
+    one.office.timing = one.office.timing._replace(heartbeat_s=3600)
+    one.pump._heartbeat_at = float("inf")
+    await restart(server, crew, one)

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from service.core.queueing import HeldPermit, QueueClass
 from service.store.connection import Argument, Commands
+from service.store.functions import Library
 from service.store.permit_office import PermitOffice, PermitsState
 from service.store.permit_pump import Pump
 from service.store.permit_steps import Reply, Timing, library
@@ -129,20 +130,37 @@ class Crew:
     ) -> None:
         await self._stack.aclose()
 
-    async def _new_office(self, name: str) -> PermitOffice:
+    async def _new_office(
+        self,
+        name: str,
+        functions: Library | None = None,
+        office: type[PermitOffice] = PermitOffice,
+    ) -> PermitOffice:
         commands = await self._stack.enter_async_context(Commands.open(self.url, name=name))
         await commands.wait_up()
-        return PermitOffice(
-            commands, account=ACCOUNT, model=MODEL, timing=self.timing, functions=self._library
+        return office(
+            commands,
+            account=ACCOUNT,
+            model=MODEL,
+            timing=self.timing,
+            functions=functions or self._library,
         )
 
-    async def worker(self, session: str, *, tier: int | None = None) -> Worker:
-        """A worker that is registered."""
-        office = await self._new_office(session)
-        worker = Worker(office, self.url, session, tier or self.tier)
+    async def worker(
+        self,
+        session: str,
+        *,
+        tier: int | None = None,
+        functions: Library | None = None,
+        office: type[PermitOffice] = PermitOffice,
+        registers: bool = True,
+    ) -> Worker:
+        """A worker that is registered; of another version where ``functions`` are given."""
+        made = await self._new_office(session, functions, office)
+        worker = Worker(made, self.url, session, tier or self.tier)
         self._stack.push_async_callback(worker.end)
         deadline = time.monotonic() + SOON_S
-        while not worker.permits.registered:
+        while registers and not worker.permits.registered:
             assert time.monotonic() < deadline, f"{session} does not register"
             await asyncio.sleep(0.005)
         return worker

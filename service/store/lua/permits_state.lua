@@ -48,7 +48,6 @@ local function load_meta(key)
     local name, value = flat[i], flat[i + 1]
     meta[name] = (name == 'epoch' or name == 'run') and value or tonumber(value)
   end
-  for name, start in pairs(STARTS) do meta[name] = meta[name] or start end
   return meta
 end
 
@@ -74,6 +73,7 @@ local function open_step(keys)
   step.meta = load_meta(step.keys.meta)
   step.before = {}
   for name, value in pairs(step.meta) do step.before[name] = value end
+  for name, start in pairs(STARTS) do step.meta[name] = step.meta[name] or start end
   advance_clock(step.meta)
   step.clock = step.meta.clock
   return step
