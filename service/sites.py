@@ -13,7 +13,8 @@ import msgspec
 from service.core.errors import SettingError
 from service.core.languages import LANGUAGES, match
 from service.core.model import Site
-from service.settings import VARIABLES, longest_message
+from service.settings import longest_message
+from service.variables import VARIABLES
 
 
 class _Sites(msgspec.Struct, forbid_unknown_fields=True):

@@ -43,7 +43,7 @@ def undocumented(names: set[str]) -> list[str]:
 
 
 def variables() -> set[str]:
-    from service.settings import VARIABLES
+    from service.variables import VARIABLES
 
     return {variable.name for variable in VARIABLES}
 

@@ -30,11 +30,12 @@ MAY_IMPORT = {
     "store": {"core"},
     "clients": {"core"},
     "simulator": {"core"},
-    "settings": {"core"},
-    "sites": {"core", "settings"},
+    "variables": {"core"},
+    "settings": {"core", "variables"},
+    "sites": {"core", "settings", "variables"},
     "demo": {"core", "settings"},  # the sample shop: pages that edge mounts where it is asked to
     "edge": {"core", "flows", "store", "clients", "settings", "demo"},
-    "host": {"core", "store", "edge", "settings", "sites"},
+    "host": {"core", "store", "edge", "settings", "sites", "variables"},
     "cli": {"core", "store", "edge", "host", "simulator", "settings"},
     "__main__": {"cli"},
 }

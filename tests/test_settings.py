@@ -4,7 +4,8 @@ import pytest
 
 from service.core.errors import SettingError
 from service.core.parsers import TIERS
-from service.settings import VARIABLES, load
+from service.settings import load
+from service.variables import VARIABLES
 
 
 def test_without_any_variable_the_defaults_are_those_of_the_table():

@@ -35,7 +35,7 @@ def permit_office(commands: Commands, settings: Settings) -> PermitOffice:
         commands,
         account=account_name(settings.model_url, settings.api_key),
         model=settings.model,
-        timing=Timing(linger_s=settings.abort_linger_s),
+        timing=Timing(linger_s=settings.abort_linger_s, release_s=settings.release_linger_s),
     )
 
 

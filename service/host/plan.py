@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import service
-from service.settings import VARIABLES, Settings
+from service.settings import Settings
+from service.variables import VARIABLES
 
 APPLICATION = "service.edge.app:create_app"
 ROOT = Path(service.__file__).parent.parent

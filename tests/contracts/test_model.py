@@ -20,7 +20,7 @@ from service.clients.model import GlmModel
 from service.clients.patience import Patience
 from service.core import errors
 from service.core.model import Finished, ModelEvent, ModelRequest, TextDelta, ToolCalls
-from service.settings import VARIABLES
+from service.variables import VARIABLES
 from tests.support.eventually import eventually
 from tests.support.instance import Simulator
 
