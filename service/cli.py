@@ -93,3 +93,6 @@ def workers(as_json: bool) -> None:
 main.add_command(
     Later("simulate", "service.simulator.command", "The model's API, simulated, in a process.")
 )
+main.add_command(
+    Later("permits", "service.host.permits", "The account's permits: in use, waiting, limit.")
+)

@@ -24,6 +24,7 @@ from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
 from service.edge.customers import CustomerSockets
 from service.edge.health import health
+from service.edge.permit_watch import PermitWatch
 from service.edge.sessions import SessionRoute
 from service.edge.sockets import Sockets
 from service.flows.asking import Asking
@@ -71,6 +72,7 @@ class Worker:
                     "adopt": self.takeover.run(),
                     "heartbeats": self.sockets.beat(),
                     "permits": self.permits.run(),
+                    "permit watch": PermitWatch(self.permits, speaks=self.context.slot == 0).run(),
                     "readiness": self._watch(),
                     "drain": self._drain(),
                 }
@@ -94,12 +96,14 @@ class Worker:
             self.commands,
             account=account_name(settings.model_url, settings.api_key),
             model=settings.model,
-            timing=Timing(linger_s=settings.abort_linger_s),
+            timing=Timing(linger_s=settings.abort_linger_s, release_s=settings.release_linger_s),
         )
         self.permits = await stack.enter_async_context(
             RedisPermits.join(office, url, session=session, tier=settings.tier)
         )
-        self.permits.observe(wait=lambda priority, s: metrics.permit_waits.observe(s))
+        self.permits.observe(
+            wait=lambda priority, s: metrics.permit_waits.labels(priority).observe(s)
+        )
         model = await stack.enter_async_context(
             GlmModel.open(settings.model_url, settings.api_key, settings.model, settings.tier)
         )
@@ -178,7 +182,6 @@ class Worker:
             self.ready = ready
             metrics.ready.set(ready)
             metrics.turns.set(len(self.turns))
-            metrics.permits_held.set(self.permits.held)
             metrics.redis_reconnects.inc(self.commands.reconnects - reconnects)
             metrics.adoptions.inc(self.takeover.adopted - adopted)
             reconnects, adopted = self.commands.reconnects, self.takeover.adopted

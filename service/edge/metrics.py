@@ -42,10 +42,64 @@ refusals = Counter(
 answers = Counter("parley_answers", "Answers finished.", ["reason"], registry=registry)
 adoptions = Counter("parley_adoptions", "Turns adopted from an owner gone.", registry=registry)
 permit_waits = Histogram(
-    "parley_permit_wait_seconds", "Wait for a permit.", registry=registry, buckets=WAITS_S
-)
+    "parley_permit_wait_seconds", "Wait for a permit.", ["class"],
+    registry=registry, buckets=WAITS_S,
+)  # fmt: skip
 redis_reconnects = Counter(
     "parley_redis_reconnects", "Times that Redis had to be reached anew.", registry=registry
+)
+
+
+# -- the permits --------------------------------------------------------------------------
+# What all workers share each of them knows a little later than another: the newest word counts.
+
+permits_used = Gauge(
+    "parley_permits_used", "Permits that count: held, lingering, quarantined.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_admissible = Gauge(
+    "parley_permits_admissible", "Permits that may be used now.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_limit = Gauge(
+    "parley_permits_limit", "The tier, less what an operator or the provider took from it.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_tier = Gauge(
+    "parley_permits_tier", "The account's tier.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_circuit = Gauge(
+    "parley_permits_circuit", "1 while the platform is full and permits are kept back.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_blocked = Gauge(
+    "parley_permits_blocked", "1 while the provider refuses the account.",
+    registry=registry, multiprocess_mode="livemostrecent",
+)  # fmt: skip
+permits_waiting = Gauge(
+    "parley_permits_waiting", "Requests that wait for a permit.", ["class"],
+    registry=registry, multiprocess_mode="livesum",
+)  # fmt: skip
+permit_grants = Counter("parley_permit_grants", "Permits given.", registry=registry)
+permit_steps = Counter("parley_permit_steps", "Calls of the permits' function.", registry=registry)
+permit_refusals = Counter(
+    "parley_permit_refusals", "Requests refused at the door: too long a queue.", registry=registry
+)
+permit_registrations = Counter(
+    "parley_permit_registrations", "Times that a worker told all that it has.", registry=registry
+)
+permit_epochs = Counter(
+    "parley_permit_epochs", "Epochs that workers met; one at each start.", registry=registry
+)
+permit_lost_pushes = Counter(
+    "parley_permit_lost_pushes", "Grants that had to be said again.", registry=registry
+)
+permit_unused = Counter(
+    "parley_permit_unused", "Grants for somebody who had gone.", registry=registry
+)
+permit_unknown = Counter(
+    "parley_permit_unknown", "Permits given back that Redis did not know.", registry=registry
 )
 
 
