@@ -54,7 +54,8 @@ def test_what_a_patch_breaks_is_noticed(patch: Path, copy: Path):
     assert tests, "its head names no test"
     ran = run(
         copy,
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"),
+        *(sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider"),
+        *("-p", "no:randomly", "-p", "no:hypothesispytest"),
         *tests,
     )
     assert ran.returncode == TESTS_FAILED, f"nothing turned red:\n{ran.stdout[-3000:]}{ran.stderr}"
