@@ -1,8 +1,10 @@
 """A client of the simulator that keeps everything it gets, down to the bytes."""
 
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -62,6 +64,40 @@ def question(*texts: str, **fields: Any) -> dict[str, Any]:
 def code_of(response: httpx.Response) -> str:
     """The provider's error code in a response."""
     return str(response.json()["error"]["code"])
+
+
+def connect(
+    base: str, body: dict[str, Any], simulate: str = "", *, receive_buffer: int | None = None
+) -> socket.socket:
+    """A connection that has sent a request and reads nothing.
+
+    With `receive_buffer` bytes its kernel soon takes nothing more, either.
+    """
+    address = urlsplit(base)
+    connection = socket.socket()
+    if receive_buffer is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.connect((address.hostname, address.port))
+    connection.sendall(posted(body, simulate, last=True))
+    return connection
+
+
+def posted(body: dict[str, Any], simulate: str = "", *, last: bool = False) -> bytes:
+    """A request's bytes; after the `last` the server closes the connection."""
+    content = json.dumps(body).encode()
+    return (
+        f"POST /chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {KEY}\r\nX-Simulate: {simulate}\r\n"
+        f"Connection: {'close' if last else 'keep-alive'}\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n".encode()
+        + content
+    )
+
+
+def read_out(connection: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    connection.settimeout(20)
+    return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @dataclass

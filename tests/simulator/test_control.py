@@ -25,6 +25,19 @@ WRONG = [
     ({"seed": 1.5}, "seed: 1.5 is not a whole number"),
     ({"unknown_fields": "drop"}, "unknown_fields: 'drop' is none of ignore, refuse"),
     ({"object_field": 1}, "object_field: 1 is neither true nor false"),
+    ({"release_lag_ms": 501}, "release_lag_ms: 501 is not within 0…500"),
+    ({"release_lag_ms": -1}, "release_lag_ms: -1 is not within 0…500"),
+    ({"release_lag_ms": "never"}, "release_lag_ms: 'never' is not a number"),
+    ({"release_lag_ms": None}, "release_lag_ms: None is not a number"),
+    ({"disconnect_delay_ms": "soon"}, "disconnect_delay_ms: 'soon' is neither a number nor 'ne"),
+    ({"disconnect_delay_ms": True}, "disconnect_delay_ms: True is neither a number nor 'never'"),
+    ({"disconnect_delay_ms": [1]}, "disconnect_delay_ms: [1] is neither a number nor 'never'"),
+    ({"disconnect_delay_ms": -1}, "disconnect_delay_ms: -1 is not within 0…600000 nor 'never'"),
+    ({"disconnect_delay_ms": 600_001}, "disconnect_delay_ms: 600001 is not within 0…600000"),
+    ({"disconnect_delay_ms": "nan"}, "disconnect_delay_ms: 'nan' is not within 0…600000"),
+    ({"disconnect_delay_ms": "inf"}, "disconnect_delay_ms: 'inf' is not within 0…600000"),
+    ({"write_stall": "maybe"}, "write_stall: 'maybe' is neither true nor false"),
+    ({"write_stall": 1}, "write_stall: 1 is neither true nor false"),
     ({"port": 1}, "port: unknown; known are tier"),
     ({"reset": "yes"}, "reset: 'yes' is neither true nor false"),
     ({"faults": {}}, "faults: {} is not a list"),
@@ -47,6 +60,20 @@ def test_a_wrong_switch_is_named_and_nothing_changes(api: Api, changes, text: st
     assert response.status_code == 400
     assert text in response.json()["error"]
     assert api.client.get("/_control").json() == before
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [("never", "never"), (None, "never"), (250, 250), ("250", 250), (0.5, 0.5), (600_000, 600_000)],
+)
+def test_a_delay_is_a_number_or_never(simulator, given: object, shown: object) -> None:
+    assert simulator.control(disconnect_delay_ms=given)["disconnect_delay_ms"] == shown
+    assert simulator.control(disconnect_delay_ms=shown)["disconnect_delay_ms"] == shown
+
+
+def test_a_switch_is_true_or_on(simulator) -> None:
+    for given, shown in (("on", True), (False, False), (True, True), ("off", False)):
+        assert simulator.control(write_stall=given)["write_stall"] is shown
 
 
 def test_control_wants_a_json_object(api: Api) -> None:

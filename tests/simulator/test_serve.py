@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulator.api import KEY, question
-from tests.support.instance import ROOT, Program, environ
+from tests.simulator.api import KEY, connect, question, read_out
+from tests.support.eventually import eventually
+from tests.support.instance import ROOT, Program, environ, fetch
 
 AT_ONCE_S = 3.0  # of a stop; half a second alone, more beside other tests
 
@@ -56,6 +57,32 @@ def test_a_signal_ends_it_at_once_with_open_streams(program: Program, number: in
     assert program.tail().count("\n") == 1, program.tail()  # the line it listens with, no other
 
 
+async def test_a_signal_ends_it_whatever_lingers(program: Program) -> None:
+    """A stalled request, one whose client went and is never noticed, places that linger."""
+    base = program.said(r"listening on (http://\S+)")
+    fetch(
+        f"{base}/_control",
+        {"release_lag_ms": 500, "disconnect_delay_ms": "never", "write_stall": "on",
+         "tokens_per_second": 0, "first_token_ms": 0},
+    )  # fmt: skip
+    body = question("hello", stream=True)
+    with connect(base, body, "long tokens=3000", receive_buffer=4096):
+        connect(base, body, "hang").close()
+
+        def all_linger() -> bool:
+            with connect(base, body) as connection:
+                read_out(connection)
+            work = fetch(f"{base}/stats")["work"]
+            return bool(work["stalled"] and work["unnoticed"] and work["lingering"])
+
+        await eventually(all_linger)
+        begun = time.monotonic()
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(10) == 0
+        assert time.monotonic() - begun < AT_ONCE_S
+    assert program.tail().count("\n") == 1, program.tail()
+
+
 def test_the_end_of_its_parents_pipe_ends_it() -> None:
     theirs, ours = os.pipe()
     process = subprocess.Popen(
@@ -92,6 +119,9 @@ def test_a_port_in_use_is_one_line_that_names_what_works() -> None:
         (["--tier", "V7"], "tier: 'V7' is none of V0, V1, V2, V3 and no number 1…100000"),
         (["--first-token-ms", "-5"], "first_token_ms: -5.0 is not within 0…600000"),
         (["--jitter", "2"], "jitter: 2.0 is not within 0…0.9"),
+        (["--release-lag-ms", "501"], "release_lag_ms: 501.0 is not within 0…500"),
+        (["--disconnect-delay-ms", "late"], "disconnect_delay_ms: 'late' is neither a number nor"),
+        (["--disconnect-delay-ms", "-1"], "disconnect_delay_ms: '-1' is not within 0…600000 nor"),
         (["--parent-fd", "77"], "--parent-fd 77 is not an open descriptor"),
         (["--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid:0"),
     ],
@@ -101,6 +131,37 @@ def test_a_wrong_option_is_one_line_and_code_2(words: list[str], text: str) -> N
     assert ended.returncode == 2
     assert text in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ([], {"release_lag_ms": 0, "disconnect_delay_ms": 0, "write_stall": False}),
+        (
+            ["--release-lag-ms", "250", "--disconnect-delay-ms", "never", "--write-stall", "on"],
+            {"release_lag_ms": 250, "disconnect_delay_ms": "never", "write_stall": True},
+        ),
+        (["--disconnect-delay-ms", "1500"], {"disconnect_delay_ms": 1500}),
+    ],
+    ids=["default", "all", "delay"],
+)
+def test_what_the_endpoint_does_not_tell_is_told_at_the_start(
+    words: list[str], shown: dict[str, object]
+) -> None:
+    program = Program("-m", "service.simulator", "--port", "0", *words)
+    try:
+        base = program.said(r"listening on (http://\S+)")
+        assert fetch(f"{base}/_control").items() >= shown.items()
+        fetch(f"{base}/_control", {"release_lag_ms": 7})
+        assert fetch(f"{base}/_control", {"reset": True}).items() >= shown.items()
+    finally:
+        program.stop()
+
+
+def test_a_wrong_word_for_write_stall_names_the_right_ones() -> None:
+    ended = command("--port", "0", "--write-stall", "maybe")
+    assert ended.returncode == 2
+    assert "'maybe' is not one of 'on', 'off'" in ended.stderr
 
 
 def test_a_parent_that_is_a_file_is_refused(tmp_path) -> None:

@@ -1,28 +1,13 @@
 """The end of work: by the model's clock, not by the reader's."""
 
-import json
 import socket
 import time
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.simulator.api import KEY, Api, question
+from tests.simulator.api import Api, connect, question
 from tests.support.eventually import eventually
-
-
-def connect(base: str, body: dict, simulate: str = "") -> socket.socket:
-    """A connection that has sent a request and reads nothing."""
-    address = urlsplit(base)
-    content = json.dumps(body).encode()
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.sendall(
-        f"POST /chat/completions HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Authorization: Bearer {KEY}\r\nX-Simulate: {simulate}\r\n"
-        f"Content-Length: {len(content)}\r\n\r\n".encode()
-        + content
-    )
-    return connection
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
