@@ -6,6 +6,7 @@ and keeps its traceback.
 
 import importlib
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -90,9 +91,53 @@ def workers(as_json: bool) -> None:
     click.echo(listing(as_json=as_json))
 
 
+def which_permits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which permits are meant, where Redis has several."""
+    model = click.option("--model", metavar="NAME", help="Else PARLEY_MODEL, or the only one used.")
+    account = click.option(
+        "--account", metavar="NAME", help="As shown. Else the settings' own, or the only one used."
+    )
+    return account(model(command))
+
+
+@main.group(invoke_without_command=True, short_help="The account's permits: in use, waiting, why.")
+@which_permits
+@click.option("--json", "as_json", is_flag=True, help="One line; docs/cli.md has its fields.")
+@click.option("--watch", is_flag=True, help="Again each second, until Ctrl-C.")
+@click.pass_context
+def permits(
+    context: click.Context, account: str | None, model: str | None, as_json: bool, watch: bool
+) -> None:
+    """What is in use of the account's tier, who waits, and why it is not more.
+
+    Of the instance that PARLEY_REDIS_URL or PARLEY_DATA names.
+    """
+    context.obj = {"account": account, "model": model}
+    if context.invoked_subcommand is None:
+        from service.host.permits import show
+
+        show(account=account, model=model, as_json=as_json, watch=watch)
+
+
+@permits.command(
+    short_help="Change how many may be in use.",
+    context_settings={"ignore_unknown_options": True},  # or -5 would be an option
+)
+@which_permits
+@click.argument("n")
+@click.pass_obj
+def limit(group: Mapping[str, str | None], account: str | None, model: str | None, n: str) -> None:
+    """Let at most N permits be in use, from now on, in all workers.
+
+    N is from 1 to the tier (PARLEY_TIER of the workers); the tier itself takes the limit away.
+    Nothing is ended: while more are in use, none is given.
+    """
+    from service.host.permits import set_limit
+
+    which = {"account": account or group["account"], "model": model or group["model"]}
+    click.echo(set_limit(n, **which))
+
+
 main.add_command(
     Later("simulate", "service.simulator.command", "The model's API, simulated, in a process.")
-)
-main.add_command(
-    Later("permits", "service.host.permits", "The account's permits: in use, waiting, limit.")
 )

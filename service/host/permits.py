@@ -6,10 +6,7 @@
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
-
-import click
+from typing import NamedTuple
 
 from service.core.errors import SettingError
 from service.host.permits_instance import Semaphore, cards_of, connected, find, instance_redis
@@ -18,7 +15,6 @@ from service.host.permits_watch import Blocks, JsonLines, Shown, again_each_seco
 from service.settings import Settings, load
 from service.store.connection import Commands
 
-HELP = {"help_option_names": ["-h", "--help"]}
 EMPTY = "this Redis has no permits: no worker has registered since it was emptied"
 
 
@@ -40,57 +36,20 @@ class Wanted(NamedTuple):
         return await find(commands, self.settings, account=self.account, model=self.model)
 
 
-def _which(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which permits are meant."""
-    model = click.option("--model", metavar="NAME", help="Else PARLEY_MODEL, or the only one used.")
-    account = click.option(
-        "--account", metavar="NAME", help="As shown. Else the settings' own, or the only one used."
-    )
-    return account(model(command))
+def show(*, account: str | None, model: str | None, as_json: bool, watch: bool) -> None:
+    """Print the state, with ``watch`` again each second until Ctrl-C. Raises SettingError."""
+    asyncio.run(_show(Wanted.read(account, model), as_json=as_json, watch=watch))
 
 
-@click.group(
-    invoke_without_command=True,
-    short_help="The account's permits: in use, waiting, limit.",
-    context_settings=HELP,
-)
-@_which
-@click.option("--json", "as_json", is_flag=True, help="One line of JSON; see docs/cli.md.")
-@click.option("--watch", is_flag=True, help="Again each second, until Ctrl-C.")
-@click.pass_context
-def permits(
-    context: click.Context, account: str | None, model: str | None, as_json: bool, watch: bool
-) -> None:
-    """What is in use of the account's tier, who waits, and why it is not more.
-
-    Of the instance that PARLEY_REDIS_URL or PARLEY_DATA names.
-    """
-    context.obj = {"account": account, "model": model}
-    if context.invoked_subcommand is None:
-        asyncio.run(_show(Wanted.read(account, model), as_json=as_json, watch=watch))
-
-
-@permits.command(
-    short_help="Change how many may be in use.",
-    context_settings=HELP | {"ignore_unknown_options": True},  # or -5 would be an option
-)
-@_which
-@click.argument("n")
-@click.pass_obj
-def limit(group: Mapping[str, str | None], account: str | None, model: str | None, n: str) -> None:
-    """Let at most N permits be in use, from now on, in all workers.
-
-    N is from 1 to the tier (PARLEY_TIER of the workers); the tier itself takes the limit away.
-    Nothing is ended: while more are in use, none is given.
-    """
-    wanted = Wanted.read(account or group["account"], model or group["model"])
-    click.echo(asyncio.run(_limit(wanted, n)))
+def set_limit(text: str, *, account: str | None, model: str | None) -> str:
+    """Make ``text`` the limit. What to print about it. Raises SettingError."""
+    return asyncio.run(_set_limit(Wanted.read(account, model), text))
 
 
 # -- the limit ----------------------------------------------------------------------------
 
 
-async def _limit(wanted: Wanted, text: str) -> str:
+async def _set_limit(wanted: Wanted, text: str) -> str:
     async with connected(wanted.redis_url) as commands:
         found = await wanted.find(commands)
         office = found.office(commands, wanted.settings)

@@ -8,24 +8,15 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import click
-
 from service.host.permits_report import CLASSES, Report, Session
 from service.host.permits_table import Cell, Column, table
 
 LABEL = 9  # characters of the left column
 MARGIN = 2
-NARROWEST = 32
+NARROWEST = 40
 SILENT_MS = 3000  # of its lease (5 s) left: it missed a heartbeat
 WIDEST = 110  # longer lines are harder to read, and a bar gains nothing
-STYLES: dict[str, dict[str, object]] = {
-    "": {},
-    "bold": {"bold": True},
-    "faint": {"dim": True},
-    "good": {"fg": "green"},
-    "warn": {"fg": "yellow"},
-    "bad": {"fg": "red", "bold": True},
-}
+STYLES = {"bold": "1", "faint": "2", "good": "32", "warn": "33", "bad": "1;31"}  # ANSI
 
 
 class Glyphs(NamedTuple):
@@ -50,7 +41,8 @@ class Terminal(NamedTuple):
     glyphs: Glyphs = BLOCKS
 
     def paint(self, text: str, style: str) -> str:
-        return click.style(text, **STYLES[style]) if self.colour and style and text else text  # type: ignore[arg-type]
+        """``text`` in a style of ``STYLES``, or as it is."""
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self.colour and style and text else text
 
     @property
     def room(self) -> int:
@@ -94,10 +86,10 @@ def _use(report: Report, on: Terminal) -> list[str]:
         remark = f"{debt} above what is allowed now: no grants until they have ended"
         lines += _row("", remark, on, "warn")
     parts = _parts(report, on.glyphs)
-    cells = _cells([count for count, *_ in parts], on.room - MARGIN - LABEL)
+    widths = cells([count for count, *_ in parts], on.room - MARGIN - LABEL)
     bar = "".join(
         on.paint(glyph * cell, style)
-        for (_, glyph, _, style), cell in zip(parts, cells, strict=True)
+        for (_, glyph, _, style), cell in zip(parts, widths, strict=True)
     )
     lines.append(" " * (MARGIN + LABEL) + bar)
     legend = [
@@ -127,14 +119,14 @@ def _parts(report: Report, glyphs: Glyphs) -> list[Part]:
     ]
 
 
-def _cells(counts: Sequence[int], room: int) -> list[int]:
+def cells(counts: Sequence[int], room: int) -> list[int]:
     """Characters for each count: one a permit where they fit, else in proportion, at least one."""
     total = sum(counts)
     if total <= room:
         return list(counts)
-    cells = [max(1, count * room // total) if count else 0 for count in counts]
-    cells[cells.index(max(cells))] += room - sum(cells)
-    return cells
+    widths = [max(1, count * room // total) if count else 0 for count in counts]
+    widths[widths.index(max(widths))] += room - sum(widths)
+    return widths
 
 
 def _reasons(report: Report, on: Terminal) -> list[str]:

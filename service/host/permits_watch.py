@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Protocol
 
-import click
 import msgspec
 
 from service.core.errors import SettingError, StoreError
@@ -48,7 +47,7 @@ class Lasting:
     """What changes nothing that would have to be put back."""
 
     def trouble(self, line: str) -> None:
-        click.echo(f"parley: {line}", err=True)
+        print(f"parley: {line}", file=sys.stderr, flush=True)
 
     def __exit__(
         self,
@@ -63,7 +62,7 @@ class JsonLines(Lasting):
     """One line of JSON a report, for programs."""
 
     def report(self, report: Report) -> None:
-        click.echo(msgspec.json.encode(report))
+        print(msgspec.json.encode(report).decode(), flush=True)
 
     def __enter__(self) -> "JsonLines":
         return self
@@ -81,7 +80,7 @@ class Blocks(Lasting):
         if self._dated:
             lines = [*([""] if self._later else []), time.strftime("%H:%M:%S"), *lines]
             self._later = True
-        click.echo("\n".join(lines))
+        print("\n".join(lines), flush=True)
 
     def __enter__(self) -> "Blocks":
         return self
