@@ -65,6 +65,8 @@ def current() -> bool:
 
 def make() -> None:
     """With this environment's pip, so that a Python without ensurepip will do."""
+    if VENV.exists() and any(VENV.iterdir()) and not (VENV / "pyvenv.cfg").exists():
+        raise BenchError(f"{VENV} is there, but is no virtual environment; move it away")
     needed(sys.executable, "-m", "venv", "--clear", "--without-pip", VENV)
     needed(
         *(sys.executable, "-m", "pip", "--python", PYTHON, "--disable-pip-version-check"),

@@ -40,6 +40,7 @@ class PolledSemaphore:
         self.capacity = capacity
         self.random = random.Random(seed)
         self.admit = client.register_script(ADMIT)
+        self.refused = 0
         self.leaving: set[asyncio.Task[object]] = set()
 
     def acquire(self) -> "PolledPermit":
@@ -58,6 +59,7 @@ class PolledPermit:
             while not await semaphore.admit(
                 keys=[semaphore.key], args=[semaphore.capacity, self._id, LOST_S]
             ):
+                semaphore.refused += 1
                 await asyncio.sleep(pause * (0.5 + semaphore.random.random() / 2))
                 pause = min(2 * pause, LAST_S)
         except BaseException:
