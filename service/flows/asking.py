@@ -4,6 +4,13 @@ Each request is made inside its own permit, from before the connection to after 
 fails before the customer has seen a word may be asked again, at the head of the queue, where
 `core/retries.py` says so. What fails after that keeps the words and says that it failed. Whatever
 happens, there is an Ending: no customer is left without an answer, or the reason for none.
+
+An adopted answer with some text is not asked for again: the model is asked to go on with it. Should
+it begin anew instead (`core/seam.py`), that request is cut, before anything of it is shown, and the
+whole answer is asked for as if nothing had been shown. The same where an endpoint does not take a
+request that ends with the assistant's words. Neither is a failure: it counts as no try, and keeps
+the turn's place. That place is the head of the queue from the first request on, by the time at
+which the customer asked: an adopted turn has waited already, with another worker.
 """
 
 import asyncio
@@ -15,7 +22,7 @@ import msgspec
 import structlog
 
 from service.core import wire
-from service.core.errors import ModelCutOff, ModelError, ModelRefused
+from service.core.errors import ModelCutOff, ModelError, ModelRefused, ModelRejected
 from service.core.model import Finished, ModelRequest, TextDelta, ToolCalls
 from service.core.permit_errors import (
     PermitError,
@@ -25,34 +32,43 @@ from service.core.permit_errors import (
 )
 from service.core.prompt import Prompt
 from service.core.retries import GiveUp, Retry, Tries, decide
-from service.core.seam import Seam, Step
+from service.core.seam import HELD, Retelling, Seam, Step
 from service.flows.context import Context
 from service.flows.job import Ending, Job
-from service.flows.ports import Model, Permits
+from service.flows.ports import Model, Permit, Permits
 from service.flows.writer import AnswerWriter
 
 ATTEMPTS = 3  # requests that ended without an answer, over all owners; then words, not a fourth
 PERMITS_AWAY_S = 0.5  # between tries while the permits cannot be reached
 MINUTE_MS = 60_000
-INTERRUPTED = ("network_error", "sensitive")  # no end of the answer: what it did not say may stay
+INTERRUPTED = ("network_error", "sensitive")  # no end of the answer, and of its seam none either
+CUT_SHORT = ("length", "model_context_window_exceeded")  # what it did not say again may stay
+LONGEST_WAIT_S = 3600.0  # a worker's clock and Redis' that differ by more are no measure of a wait
 
 log = structlog.get_logger("parley.asking")
 
+Telling = Seam | Retelling
 Show = Callable[[bytes], None]  # shows a frame in passing on every socket of the conversation
 
 
 class Patience:
     """How long one turn may go on asking, and what came of it so far."""
 
-    def __init__(self, wait_s: float) -> None:
-        self.since = time.monotonic()
-        self.deadline = self.since + wait_s
+    def __init__(self, wait_s: float, *, continued: str, waited_s: float | None) -> None:
+        now = time.monotonic()
+        self.since = now - (waited_s or 0.0)
+        self.deadline = now + wait_s
         self.tries = Tries()
-        self.asked = False  # queues at the head from now on
+        self.asked = waited_s is not None  # queues at the head from now on
+        self.continued = continued  # the model is asked to go on with it; "": to tell it all
 
     @property
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
+
+    def anew(self) -> None:
+        """The model does not go on with what there is: it shall tell it all."""
+        self.asked, self.continued = True, ""
 
 
 class Asking:
@@ -78,14 +94,23 @@ class Asking:
         """Requests to the model, until one is answered or no further one helps."""
         if job.turn.attempt > ATTEMPTS:
             return Ending("failed", notice="answer_failed")
-        patience = Patience(self._queue_wait_s)
+        patience = await self._patience(job)
         while True:
             try:
                 prompt = await self._context.prompt(
-                    job.site, job.conversation, job.turn, shrink=patience.tries.shrunk
-                )
-                return await self._request(job, writer, prompt, patience, show)
+                    job.site, job.conversation, job.turn,
+                    shrink=patience.tries.shrunk, continued=patience.continued,
+                )  # fmt: skip
+                ending = await self._request(job, writer, prompt, patience, show)
+                if ending is not None:
+                    return ending
+                patience.anew()
+                log.info("asked anew", conversation=job.conversation, m=job.turn.m)
             except ModelError as error:
+                if patience.continued and isinstance(error, ModelRejected):
+                    patience.anew()
+                    log.warning("not continued", conversation=job.conversation, code=error.code)
+                    continue
                 await writer.settled()
                 shown = writer.text != job.shown
                 decision = self._decide(job, error, patience, shown=shown)
@@ -99,6 +124,16 @@ class Asking:
             except PermitError as error:
                 log.warning("permit", conversation=job.conversation, code=error.code)
                 return _no_permit(error)
+
+    async def _patience(self, job: Job) -> Patience:
+        """A first owner begins to wait. An adopter goes on with the wait of the first."""
+        continued = job.shown if len(job.shown) >= HELD else ""
+        waited_s = None
+        if job.turn.attempt > 1:
+            asked_ms = await self._context.asked_ms(job.conversation, job.turn)
+            waited_s = 0.0 if asked_ms is None else time.time() - asked_ms / 1000
+            waited_s = min(max(0.0, waited_s), LONGEST_WAIT_S)
+        return Patience(self._queue_wait_s, continued=continued, waited_s=waited_s)
 
     def _decide(
         self, job: Job, error: ModelError, patience: Patience, *, shown: bool
@@ -116,8 +151,8 @@ class Asking:
 
     async def _request(
         self, job: Job, writer: AnswerWriter, prompt: Prompt, patience: Patience, show: Show
-    ) -> Ending:
-        """One request inside one permit."""
+    ) -> Ending | None:
+        """One request inside one permit. None where it is to be asked anew."""
 
         waits = False
 
@@ -142,43 +177,51 @@ class Asking:
                 user_id=self._user_id(job.conversation),
                 request_id=f"{permit.id}-{job.turn.m}"[-64:],
             )
+            telling = Seam(job.shown) if patience.continued else Retelling(job.shown)
             try:
-                finished = await self._stream(request, permit.deadline, writer, job.shown)
+                finished = await self._stream(request, permit, writer, telling)
             except ModelError as error:
                 permit.outcome = error.provider_code or "aborted"
                 raise
-            permit.outcome = "ok"
-        return _ending(finished)
+        return None if finished is None else _ending(finished)
 
     async def _stream(
-        self, request: ModelRequest, deadline: float, writer: AnswerWriter, shown: str
-    ) -> Finished:
-        """One answer, into the writer. One that is told anew meets the shown text at a seam."""
-        seam = Seam(shown) if shown else None
+        self, request: ModelRequest, permit: Permit, writer: AnswerWriter, telling: Telling
+    ) -> Finished | None:
+        """One answer, into the writer: it meets the shown text at a seam. None where it is of no
+        use there, and nothing of it was written; the connection is closed then."""
         finished, said = None, False
-        async with self._model.stream(request, deadline=deadline) as events:
+        async with self._model.stream(request, deadline=permit.deadline) as events:
             async for event in events:
                 match event:
                     case TextDelta(text=text):
                         said = said or bool(text)
-                        _take(writer, seam.add(text) if seam else Step(None, text))
+                        if _take(writer, telling.add(text)):
+                            permit.outcome = "aborted"
+                            return None
                     case ToolCalls():
                         continue  # none are offered
                     case Finished():
                         finished = event
         if finished is None:
             raise ModelCutOff("the answer ended without its end")
-        if not said and finished.reason in ("stop", "tool_calls"):
+        may_be_silent = isinstance(telling, Seam)  # there may be nothing left to say
+        if not said and not may_be_silent and finished.reason in ("stop", "tool_calls"):
             raise ModelCutOff("an answer without text")
-        if seam is not None and finished.reason not in INTERRUPTED:
-            _take(writer, seam.end())
+        permit.outcome = "ok"
+        if finished.reason not in INTERRUPTED:
+            step = telling.end(whole=finished.reason not in CUT_SHORT)
+            if _take(writer, step):
+                return None
         return finished
 
 
-def _take(writer: AnswerWriter, step: Step) -> None:
+def _take(writer: AnswerWriter, step: Step) -> bool:
+    """Write what the seam says. Whether the answer is to be asked anew."""
     if step.cut is not None:
         writer.cut(step.cut)
     writer.add(step.text)
+    return step.anew
 
 
 def _ending(finished: Finished) -> Ending:

@@ -31,18 +31,26 @@ class Context:
         return site.limits.answer_tokens or self._answer_tokens
 
     async def prompt(
-        self, site: Site, conversation: str, turn: OpenTurn, *, shrink: bool
+        self,
+        site: Site,
+        conversation: str,
+        turn: OpenTurn,
+        *,
+        shrink: bool = False,
+        continued: str = "",
     ) -> Prompt:
         """The request's messages for ``turn``; ``shrink`` halves the budget.
 
         What was said is read backwards from the newest message that the turn answers, and only as
-        far as the budget reaches: the two-hundredth turn costs what the twentieth did.
+        far as the budget reaches: the two-hundredth turn costs what the twentieth did. With
+        ``continued``, the answer's beginning, the assistant has said that already, and the request
+        asks it to go on.
         """
         budget = site.limits.context_tokens or self._context_tokens
         budget = budget // 2 if shrink else budget
         said: list[dict[str, Any]] = []
         dropped: set[int] = {turn.replaces} if turn.replaces is not None else set()
-        before, tokens = turn.m, 0
+        before, tokens = turn.m, estimate(continued)
         while before > 1 and tokens <= budget:
             batch = await self._read(conversation, before)
             for message in reversed([orjson.loads(raw) for raw in batch]):
@@ -56,9 +64,10 @@ class Context:
                 tokens += estimate(message["text"])
             before = max(1, before - BATCH)
         said.reverse()
+        begun = [Said("assistant", continued)] if continued else []
         return build(
             site,
-            [Said(message["author"], message["text"]) for message in said],
+            [Said(message["author"], message["text"]) for message in said] + begun,
             locale=_language(said),
             context_tokens=budget,
             answer_tokens=self.answer_tokens(site),
@@ -71,6 +80,16 @@ class Context:
             lambda: self._reader.messages(conversation, before=newest + 1, count=1)
         )
         return _language([orjson.loads(raw) for raw in batch])
+
+    async def asked_ms(self, conversation: str, turn: OpenTurn) -> int | None:
+        """When the oldest message came that ``turn`` answers: milliseconds since 1970, as Redis
+        counts them. None where it is no more."""
+        oldest = min(turn.answers, default=turn.m)
+        batch = await _patiently(
+            lambda: self._reader.messages(conversation, before=oldest + 1, count=1)
+        )
+        found = [orjson.loads(raw) for raw in batch]
+        return found[0]["time"] if found and found[0]["m"] == oldest else None
 
     async def _read(self, conversation: str, before: int) -> list[bytes]:
         return await _patiently(
