@@ -19,7 +19,7 @@ PARAMETERS = 6
 
 # name: today's size. Never raise a number, never add a line: split by meaning.
 LARGE_MODULES: dict[str, int] = {
-    "service/core/errors.py": 339,  # one tree, drawn and defined in one place
+    "service/core/errors.py": 320,  # one tree, drawn and defined in one place
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 MANY_PARAMETERS: dict[str, int] = {

@@ -43,7 +43,13 @@ class Revoked(msgspec.Struct, frozen=True):
     session: str
 
 
-Hint = Logged | Shown | Stopped | Asked | Revoked
+class GivenAway(msgspec.Struct, frozen=True):
+    """The open turn's owner has given it away in good order: whoever wants it may adopt it."""
+
+    session: str
+
+
+Hint = Logged | Shown | Stopped | Asked | Revoked | GivenAway
 OF_ALL = (Stopped, Revoked)  # the functions say them, so their own worker must hear them too
 
 
@@ -70,6 +76,8 @@ def parse(message: bytes) -> Hint | None:
                 return Asked(session)
             case ["R", session]:
                 return Revoked(session)
+            case ["O", session]:
+                return GivenAway(session)
     except ValueError:
         return None
     return None

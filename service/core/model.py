@@ -115,6 +115,8 @@ class OpenTurn(msgspec.Struct, frozen=True):
     answers: tuple[int, ...]
     replaces: int | None
     cancelled: bool
+    spent: int = 0  # former owners that had asked the model and are gone
+    since_ms: int = 0  # when the turn began, by the server's clock; 0: not known
 
 
 class Written(msgspec.Struct, frozen=True):

@@ -123,23 +123,7 @@ class Worker:
     def _wire(self, feeds: Feeds, model: GlmModel) -> None:
         context, settings = self.context, self.context.settings
         sessions = Sessions(self.commands, self.log, days=settings.session_days)
-        telling = Context(
-            self.log,
-            context_tokens=settings.context_tokens,
-            answer_tokens=settings.answer_tokens,
-        )
-        asking = Asking(
-            permits=self.permits,
-            model=model,
-            context=telling,
-            queue_wait_s=settings.queue_wait_s,
-            user_id=self._user_id,
-        )
-        self.turns = Turns(log=self.log, feeds=feeds, asking=asking, context=telling)
-        self.turns.ended = lambda reason: metrics.answers.labels(reason).inc()
-        self.takeover = Takeover(
-            self.log, self.turns, context.sites, partitions=keys.PARTITIONS, willing=self.willing
-        )
+        self._wire_turns(feeds, model)
         self.sockets = Sockets(
             a_customer=settings.sockets_per_customer, an_address=settings.sockets_per_address
         )
@@ -158,6 +142,32 @@ class Worker:
             sockets=self.sockets,
         )
         self.session_route = SessionRoute(settings, context.sites, sessions)
+
+    def _wire_turns(self, feeds: Feeds, model: GlmModel) -> None:
+        context, settings = self.context, self.context.settings
+        telling = Context(
+            self.log,
+            context_tokens=settings.context_tokens,
+            answer_tokens=settings.answer_tokens,
+        )
+        asking = Asking(
+            permits=self.permits,
+            model=model,
+            context=telling,
+            queue_wait_s=settings.queue_wait_s,
+            user_id=self._user_id,
+        )
+        self.turns = Turns(log=self.log, feeds=feeds, asking=asking, context=telling)
+        self.turns.ended = lambda reason: metrics.answers.labels(reason).inc()
+        self.takeover = Takeover(
+            self.log,
+            self.turns,
+            feeds,
+            context.sites,
+            partitions=keys.PARTITIONS,
+            willing=self.willing,
+        )
+        context.bereaved = self.takeover.bereave
 
     def willing(self) -> bool:
         """Whether new work is taken on."""

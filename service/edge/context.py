@@ -27,6 +27,10 @@ def _not_at_all() -> None:
     pass
 
 
+def _to_no_heir(session: str) -> None:
+    pass
+
+
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
     """One worker process, as its application sees it.
@@ -46,6 +50,8 @@ class WorkerContext:
     tell: Callable[[State], None] = _to_nobody
     # Ends the process at once, its sockets with it: for a worker that others believe to be dead.
     quit: Callable[[], None] = _not_at_all
+    # Told by the process when another worker of this host has died: its session.
+    bereaved: Callable[[str], None] = _to_no_heir
     # Set when the worker is to stop: take no new customer and no new turn, end what can be ended.
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     # Set by the application when nothing is left that is worth waiting for. Nobody waits for it

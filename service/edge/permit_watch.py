@@ -5,7 +5,6 @@ long the queue is. What is the account's, not the worker's, is shown by the newe
 """
 
 import asyncio
-from collections import Counter
 from dataclasses import fields
 
 import structlog
@@ -41,7 +40,6 @@ class PermitWatch:
 
     def __init__(self, permits: RedisPermits, *, speaks: bool) -> None:
         self._permits = permits
-        self._book = permits._book
         self._speaks = speaks
         self._counted = Counts()
         self._seen: Reply | None = None
@@ -58,10 +56,10 @@ class PermitWatch:
         """Bring metrics and log to what is known now."""
         self._count()
         metrics.permits_held.set(self._permits.held)
-        waiting = Counter(waiter.priority for waiter in self._book.waiters.values())
+        waiting = self._permits.waiting_by_class
         for priority in CLASSES:
             metrics.permits_waiting.labels(priority).set(waiting[priority])
-        latest = self._book.latest
+        latest = self._permits.latest
         # What is set last is what is shown: nobody may set anew what it has not heard anew.
         if latest is not None and latest is not self._seen:
             self._seen = latest

@@ -169,6 +169,12 @@ class Feeds:
         self._healing: dict[str, asyncio.Task[None]] = {}
         self.stopped: Callable[[str, int], None] = lambda conversation, m: None
         self.asked: Callable[[str], None] = lambda conversation: None
+        self.given_away: Callable[[str], None] = lambda conversation: None
+
+    def is_followed(self, conversation: str) -> bool:
+        """Whether a socket of this worker shows the conversation."""
+        feed = self._feeds.get(conversation)
+        return feed is not None and bool(feed.followers)
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -230,6 +236,8 @@ class Feeds:
                 feed.revoke()
             case hints.Asked():
                 self.asked(feed.conversation)
+            case hints.GivenAway():
+                self.given_away(feed.conversation)
 
     def _heal(self, feed: Feed) -> None:
         if self._feeds.get(feed.conversation) is not feed:

@@ -102,15 +102,25 @@ class Turns:
             await asyncio.gather(*(self._renew(*item) for item in list(self._running.items())))
 
     async def drain(self, timeout_s: float) -> int:
-        """Let running turns end. Returns how many did not, and are left to be adopted."""
+        """Let running turns end, and give away those that do not. Returns how many those were."""
         end = time.monotonic() + timeout_s
         while self._tasks and (left_s := end - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)  # others may begin meanwhile
+        unfinished = {name: running.writer for name, running in self._running.items()}
         left = list(self._tasks)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        return len(left)
+        given = (self._give_away(name, writer) for name, writer in unfinished.items())
+        await asyncio.gather(*given)
+        return len(unfinished)
+
+    async def _give_away(self, conversation: str, writer: AnswerWriter) -> None:
+        """Only what is in the log is given; what is not, the model says again."""
+        try:
+            await self._log.handover(conversation, writer.turn)
+        except StoreError as error:  # its lease runs out, too
+            log.warning("turn not given away", conversation=conversation, code=error.code)
 
     async def _renew(self, conversation: str, running: Running) -> None:
         try:

@@ -7,6 +7,7 @@
                 {"failed": "one line"}         it cannot start, and why; it exits
     supervisor  {"listen": true}               with the listening socket as ancillary data
                 {"drain": 28.5}                stop, within so many seconds
+                {"dead": "5f0c..."}            the worker of this session has died
 
 The end of the channel is a message as well: the peer is gone. A worker exits at once, so that
 nothing outlives a killed supervisor; the supervisor waits for the process to be reaped.

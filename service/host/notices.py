@@ -4,8 +4,8 @@ A worker that dies leaves permits that nobody can give back. They stay counted, 
 may still run at the provider; only who has seen the process end knows that they do not. That is the
 supervisor: for each of its workers, and at its start for those that a killed supervisor left. A
 notice is repeated until Redis has taken it, and again when Redis comes back as another server
-(restarted, failed over), which may have lost it. Such a server is told of the living workers, too: one
-that is stopped at that moment, and that no other worker has heard of, may have requests open.
+(restarted, failed over), which may have lost it. Such a server is told of the living workers, too:
+one that is stopped at that moment, and that nobody else has heard of, may have requests open.
 """
 
 import asyncio

@@ -98,6 +98,10 @@ class WorkerProcess:
     def drain(self, within_s: float) -> None:
         self._channel.say({"drain": within_s})
 
+    def bereave(self, session: str) -> None:
+        """Tell it that another worker has died."""
+        self._channel.say({"dead": session})
+
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()

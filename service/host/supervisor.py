@@ -136,7 +136,7 @@ class Supervisor:
         self._cards = cards = Cards(commands, lambda: self.workers)
         notices.left_by_predecessor()
         self._slots = [
-            Slot(number, self.plan, self.port, traces, changed=self._noticed, buried=notices.dead)
+            Slot(number, self.plan, self.port, traces, changed=self._noticed, buried=self._buried)
             for number in range(settings.workers)
         ]
         async with asyncio.TaskGroup() as group:
@@ -157,6 +157,13 @@ class Supervisor:
                 while not self.ready:
                     await self._changed.wait()
                     self._changed.clear()
+
+    def _buried(self, session: str) -> None:
+        """A worker has died: the permits and its siblings are told at once."""
+        if self._notices is not None:
+            self._notices.dead(session)
+        for worker in self.workers:
+            worker.bereave(session)
 
     def _noticed(self) -> None:
         self._changed.set()

@@ -63,6 +63,7 @@ class Link:
         self.listening: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
         # Until the server runs there is nothing to drain, and nobody to keep waiting.
         self.drain: Callable[[float], None] = _exit_at_once
+        self.bereave: Callable[[str], None] = lambda session: None
         self._channel = Channel(end, self._told, lambda: os._exit(ORPHANED))
 
     def say(self, message: Message) -> None:
@@ -81,6 +82,8 @@ class Link:
             self.listening.set_result(listening)
         elif "drain" in message:
             self.drain(float(message["drain"]))
+        elif "dead" in message:
+            self.bereave(str(message["dead"]))
 
 
 def _exit_at_once(within_s: float) -> None:
@@ -104,6 +107,7 @@ class Server(uvicorn.Server):
         self._link.say({"wants": "socket"})
         await super().startup([await self._link.listening])
         self._link.drain = self._drain
+        self._link.bereave = lambda session: self._context.bereaved(session)
         gc.collect()
         gc.freeze()  # the imports live for ever: no collection needs to look at them again
         self._link.say({"serving": True})

@@ -52,12 +52,17 @@ def leases(number: int) -> str:
     return f"parley:{{p{number:02x}}}:leases"
 
 
+def meta_prefix(number: int) -> str:
+    """What the meta hashes of a partition's conversations are called, up to the conversation."""
+    return f"parley:{{p{number:02x}}}:meta:"
+
+
 def conversation(name: str) -> ConversationKeys:
     """All keys of one conversation, and its shard channel."""
     number = partition(name)
     tag = f"parley:{{p{number:02x}}}"
     return ConversationKeys(
-        meta=f"{tag}:meta:{name}",
+        meta=meta_prefix(number) + name,
         log=f"{tag}:log:{name}",
         text=f"{tag}:text:{name}",
         ids=f"{tag}:ids:{name}",
@@ -89,8 +94,9 @@ WORKER_CARDS = "parley:worker:*"
 #
 # | key | type | lives | written by |
 # |---|---|---|---|
-# | `parley:{a:m}:meta`, `:sessions`, `:permits`, `:live`, `:background`, `:finish_live`, | | | permits |
-# | `:finish_background`, `:alarms`, `:absent`, `:fenced`, `:schemas` | | for ever | permits |
+# | `parley:{a:m}:meta`, `:sessions`, `:permits`, `:live`, `:background`, | | | permits |
+# | `:finish_live`, `:finish_background`, `:alarms`, `:absent`, `:fenced` | | | permits |
+# | `:schemas` | hash | for ever, as those above | permits |
 # | `parley:{a:m}:waits` | list | an hour | permits |
 # | `parley:{a:m}:waiters:<session>` | hash | a day; as long as it waits | permits |
 # | `parley:{a:m}:inbox:<session>` | stream | a day; as long as the session | permits |

@@ -36,8 +36,19 @@ REPLAY_ENTRIES = 512  # a longer replay is sent as a snapshot, which is smaller
 REPLAY_BYTES = 65_536
 
 FUNCTIONS = (
-    *("begin", "accept", "append", "rewind", "finish", "renew", "expired", "adopt"),
-    *("attach", "stop", "rate", "retry", "notice", "resolve", "redeem"),
+    *("begin", "accept", "append", "rewind", "finish", "renew", "handover"),
+    *(
+        "expired",
+        "owned",
+        "adopt",
+        "attach",
+        "stop",
+        "rate",
+        "retry",
+        "notice",
+        "resolve",
+        "redeem",
+    ),
 )
 
 
@@ -127,20 +138,39 @@ class Log:
         )  # fmt: skip
         return Written(reply[1], tuple(reply[2]), _turn(reply[3]))
 
-    async def renew(self, conversation: str, turn: OpenTurn) -> bool:
-        """Renew the lease of an open turn. True where its customer wants it stopped."""
-        reply = await self._call("renew", conversation, 0, turn.fence, LEASE_MS)
+    async def renew(self, conversation: str, turn: OpenTurn, *, asks: bool = False) -> bool:
+        """Renew the lease of an open turn. True where its customer wants it stopped.
+
+        ``asks``: a request to the model is being sent, so that the attempt counts from now on.
+        """
+        reply = await self._call("renew", conversation, 0, turn.fence, LEASE_MS, int(asks))
         return _marked(reply[1], turn)
 
-    async def expired(self, partition: int, *, most: int) -> tuple[int, list[str]]:
-        """The server's time (ms) and the conversations of ``partition`` without a live owner."""
+    async def handover(self, conversation: str, turn: OpenTurn) -> None:
+        """Give the turn away in good order. Raises TurnLost where it is not ours any more."""
+        await self._call("handover", conversation, 0, turn.fence)
+
+    async def expired(self, partition: int, *, most: int) -> tuple[int, list[tuple[str, int]]]:
+        """The server's time (ms), and the conversations of ``partition`` whose lease has run out,
+        each with the end of its lease: 0 for a turn that was given away.
+        """
         function = self._functions["expired"]
         reply = await self._commands.call(function, [keys.leases(partition)], [most])
-        return int(reply[0]), [name.decode() for name in reply[1:]]
+        late = [(reply[at].decode(), int(reply[at + 1])) for at in range(1, len(reply), 2)]
+        return int(reply[0]), late
 
-    async def adopt(self, conversation: str, *, looked_ms: int) -> Adopted | None:
-        """Take over a turn whose lease had run out at ``looked_ms``; None where there is none."""
-        reply = await self._call("adopt", conversation, 0, LEASE_MS, looked_ms)
+    async def owned(self, partition: int, session: str, *, most: int) -> list[str]:
+        """Conversations of ``partition`` with an open turn of ``session``."""
+        function, prefix = self._functions["owned"], keys.meta_prefix(partition)
+        words: list[Argument] = [session, most, prefix]
+        reply = await self._commands.call(function, [keys.leases(partition)], words)
+        return [name.decode() for name in reply]
+
+    async def adopt(self, conversation: str, *, looked_ms: int, dead: str = "") -> Adopted | None:
+        """Take over a turn whose lease had run out at ``looked_ms``, or that was given away, or
+        whose owner is the session ``dead``; None where there is none.
+        """
+        reply = await self._call("adopt", conversation, 0, LEASE_MS, looked_ms, dead)
         if reply[0] != b"ok":
             return None
         turn = _turn(reply[2])
@@ -237,12 +267,12 @@ class Log:
 def _turn(reply: list[Any]) -> OpenTurn | None:
     if not reply:
         return None
-    m, fence, step, attempt, revision, answers, replaces, cancel = reply
+    m, fence, step, attempt, revision, answers, replaces, cancel, spent, since = reply
     return OpenTurn(
         m=m, fence=fence, step=step, attempt=attempt, revision=revision,
         answers=tuple(int(part) for part in answers.split(b",") if part),
         replaces=int(replaces) if replaces else None,
-        cancelled=cancel == b"%d" % m,
+        cancelled=cancel == b"%d" % m, spent=spent, since_ms=since,
     )  # fmt: skip
 
 

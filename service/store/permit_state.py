@@ -96,12 +96,12 @@ class PermitsState(msgspec.Struct):
             reasons.append(f"an operator's limit of {self.cap}")
         if self.limit < self.cap:
             reasons.append(
-                f"the provider refused {self.refused.times} times for too many at once "
+                f"the provider refused {_times(self.refused.times)} for too many at once "
                 f"(1302, 1303), last {_ago(self.refused.last_ms)}; successes raise the limit again"
             )
         if self.recovering:
-            waits = ", ".join(sorted(self.absent)) or "a moment after its start"
-            reasons.append(f"Redis restarted or failed over: recovering, waits for {waits}")
+            waits = ", ".join(sorted(self.absent)) or "a moment, in case anybody comes back"
+            reasons.append(f"Redis is new, restarted or failed over: it waits for {waits}")
         if self.circuit.state == "open":
             reasons.append(
                 f"the platform is full ({self.circuit.code}): nothing is asked for "
@@ -110,6 +110,10 @@ class PermitsState(msgspec.Struct):
         if self.circuit.state == "probing":
             reasons.append(f"the platform was full ({self.circuit.code}): one request tries it")
         return reasons
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _ago(ms: int) -> str:

@@ -42,6 +42,7 @@ is given back, and a permit that was already in the Future is too.
 import asyncio
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -58,6 +59,7 @@ from service.store.permit_office import (
 )
 from service.store.permit_pump import Pump
 from service.store.permit_state import PermitsState
+from service.store.permit_steps import Reply
 
 Place = Callable[[int, int], None]
 
@@ -170,6 +172,16 @@ class RedisPermits:
     def waiting(self) -> int:
         """Callers of this worker who wait."""
         return len(self._book.waiters)
+
+    @property
+    def waiting_by_class(self) -> Counter[QueueClass]:
+        """The same, by class."""
+        return Counter(waiter.priority for waiter in self._book.waiters.values())
+
+    @property
+    def latest(self) -> Reply | None:
+        """What the last step that was answered said of the whole; None before the first."""
+        return self._book.latest
 
     @property
     def counts(self) -> Counts:

@@ -436,6 +436,68 @@ async def test_an_adopted_turn_keeps_number_revision_and_text_and_counts_the_att
     assert read(await world.entries(C))[2] == "One three"
 
 
+async def test_a_turn_given_away_is_anybodys_at_once_and_no_attempt_is_spent(a, b, world):
+    turn = await ask(a, C)
+    assert not await a.renew(C, turn, asks=True)
+    await a.handover(C, turn)
+    await a.handover(C, turn)
+    assert await b.expired(_partition(), most=16) == (world.now_ms, [(C, 0)])
+    adopted = await b.adopt(C, looked_ms=0)
+    assert (adopted.turn.attempt, adopted.turn.spent) == (2, 0)
+    assert adopted.turn.since_ms == turn.since_ms == world.now_ms
+    with pytest.raises(TurnLost):
+        await a.handover(C, turn)
+    with pytest.raises(TurnLost):
+        await a.renew(C, turn)
+
+
+async def test_an_attempt_is_spent_once_the_model_was_asked(a, b, world):
+    turn = await ask(a, C)
+    for spent, owner, heir, asks in ((0, a, b, False), (1, b, a, True), (2, a, b, True)):
+        await owner.renew(C, turn, asks=asks)
+        await owner.renew(C, turn)
+        await world.advance(LEASE_MS + 1)
+        turn = (await heir.adopt(C, looked_ms=world.now_ms)).turn
+        assert turn.spent == spent
+    assert turn.attempt == 4
+
+
+async def test_a_next_turn_begins_with_no_attempt_spent(a, b, world):
+    turn = await ask(a, C)
+    await a.renew(C, turn, asks=True)
+    await world.advance(LEASE_MS + 1)
+    turn = (await b.adopt(C, looked_ms=world.now_ms)).turn
+    assert turn.spent == 1
+    await b.renew(C, turn, asks=True)
+    await b.finish(C, 0, turn, reason="stop")
+    await world.advance(5)
+    following = await ask(b, C, id="another-one")
+    assert (following.spent, following.since_ms) == (0, world.now_ms)
+    await world.advance(LEASE_MS + 1)
+    assert (await a.adopt(C, looked_ms=world.now_ms)).turn.spent == 0
+
+
+async def test_a_dead_owner_s_turn_is_adopted_before_its_lease_ends_and_nobody_else_s(a, b, world):
+    await ask(a, C)
+    assert await b.adopt(C, looked_ms=0, dead="somebody else") is None
+    assert (await b.adopt(C, looked_ms=0, dead=a.session)).turn.attempt == 2
+    assert await a.adopt(C, looked_ms=0, dead=a.session) is None
+
+
+async def test_what_a_session_owns_is_found_by_partition(a, b, world):
+    other = next(f"other-{i}" for i in range(9999) if keys.partition(f"other-{i}") == _partition())
+    await begin(a, other)
+    await ask(a, C)
+    await world.advance(1)
+    await ask(a, other)
+    assert await b.owned(_partition(), a.session, most=16) == [C, other]
+    assert await b.owned(_partition(), a.session, most=1) == [C]
+    assert await b.owned(_partition(), b.session, most=16) == []
+    assert await b.owned((_partition() + 1) % 256, a.session, most=16) == []
+    await b.adopt(C, looked_ms=0, dead=a.session)
+    assert await b.owned(_partition(), a.session, most=16) == [other]
+
+
 async def test_expired_turns_are_listed_with_the_servers_time(a, b, world):
     other = next(f"other-{i}" for i in range(9999) if keys.partition(f"other-{i}") == _partition())
     await begin(a, other)
@@ -444,12 +506,14 @@ async def test_expired_turns_are_listed_with_the_servers_time(a, b, world):
     await ask(a, other)
     assert await b.expired(_partition(), most=16) == (world.now_ms, [])
     await world.advance(LEASE_MS - 1)
-    assert await b.expired(_partition(), most=16) == (world.now_ms, [C])
+    first = (C, world.now_ms)
+    assert await b.expired(_partition(), most=16) == (world.now_ms, [first])
     await world.advance(1)
-    assert await b.expired(_partition(), most=16) == (world.now_ms, [C, other])
-    assert await b.expired(_partition(), most=1) == (world.now_ms, [C])
+    second = (other, world.now_ms)
+    assert await b.expired(_partition(), most=16) == (world.now_ms, [first, second])
+    assert await b.expired(_partition(), most=1) == (world.now_ms, [first])
     await b.adopt(C, looked_ms=world.now_ms)
-    assert (await b.expired(_partition(), most=16))[1] == [other]
+    assert (await b.expired(_partition(), most=16))[1] == [second]
 
 
 def _partition() -> int:

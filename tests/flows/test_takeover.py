@@ -46,6 +46,7 @@ async def watching(worker: FlowWorker) -> AsyncIterator[Watch]:
     takeover = Takeover(
         worker.log,
         worker.turns,
+        worker.feeds,
         {SITE.key: SITE},
         partitions=keys.PARTITIONS,
         willing=lambda: watch.willing,
@@ -106,8 +107,8 @@ async def test_a_lease_that_ran_out_since_the_last_look_is_given_one_look_more(f
             flows.memory.now_ms = owner.lease + 60_000
         return await expired(partition, most=most)
 
-    async def beside_a_late_renewal(conversation: str, *, looked_ms: int):
-        adopted.append(await adopt(conversation, looked_ms=looked_ms))
+    async def beside_a_late_renewal(conversation: str, **how):
+        adopted.append(await adopt(conversation, **how))
         owner.lease = flows.memory.now_ms + LEASE_MS
         return adopted[-1]
 
@@ -212,3 +213,75 @@ async def test_an_orphan_of_a_site_that_is_declared_no_more_still_ends(flows):
         await eventually(lambda: watch.takeover.adopted == 1)
         await worker.quiet()
         assert read(await flows.entries("strange"))[2] == "Hi."
+
+
+async def test_a_dead_worker_s_turn_is_adopted_before_its_lease_ends(flows):
+    await orphan(flows)
+    worker = await flows.worker(["One", " two."], session="b")
+    async with watching(worker) as watch:
+        watch.takeover.bereave("somebody else")
+        await watch.looks(2)
+        assert watch.takeover.adopted == 0
+        watch.takeover.bereave("gone")
+        await eventually(lambda: watch.takeover.adopted == 1)
+        await worker.quiet()
+        assert read(await flows.entries())[2] == "One two."
+
+
+async def test_the_worker_with_a_socket_of_the_conversation_goes_first(flows, monkeypatch):
+    monkeypatch.setattr(module, "COURTESY_S", (0.2, 0.3))
+    await orphan(flows)
+    near = await flows.worker(["One", " two."], session="near")
+    far = await flows.worker(["One", " two."], session="far")
+    async with near.client(), watching(far) as far_watch, watching(near) as near_watch:
+        far_watch.takeover.bereave("gone")
+        near_watch.takeover.bereave("gone")
+        await eventually(lambda: near_watch.takeover.adopted == 1)
+        await far_watch.looks(3)
+        await eventually(lambda: flows.memory.calls.count("adopt") == 2)
+        assert far_watch.takeover.adopted == 0
+
+
+async def test_a_turn_given_away_is_adopted_at_once_by_who_follows_it(flows, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 3600.0)
+    gate = asyncio.Event()
+    leaving = await flows.worker(["One", gate, " three"], session="a")
+    other = await flows.worker(["One", " two."], session="b")
+    async with leaving.client() as client, other.client(), watching(other) as watch:
+        await leaving.say(client, "Hello there")
+        await eventually(lambda: client.feed.top >= 3)
+        assert await leaving.turns.drain(0.01) == 1
+        await eventually(lambda: watch.takeover.adopted == 1)
+        await other.quiet()
+        assert read(await flows.entries())[2] == "One two."
+        assert flows.memory.conversations[C].turn is None
+
+
+async def test_a_turn_given_away_that_nobody_follows_needs_no_unbroken_looks(flows, monkeypatch):
+    monkeypatch.setattr(module, "UNBROKEN_S", 3600.0)
+    gone = await flows.worker(session="gone")
+    await begin(gone.log, C)
+    told = Answer(gone.log, C, await ask(gone.log, C, "Hello there"))
+    await told.append("One")
+    await gone.log.handover(C, told.turn)
+    worker = await flows.worker(["One", " two."], session="b")
+    async with watching(worker) as watch:
+        await eventually(lambda: watch.takeover.adopted == 1)
+        await worker.quiet()
+        assert read(await flows.entries())[2] == "One two."
+
+
+async def test_redis_that_is_away_when_a_worker_dies_leaves_it_to_the_leases(flows):
+    await orphan(flows)
+    worker = await flows.worker(["One", " two."], session="b")
+    async with watching(worker) as watch:
+        flows.memory.fault = lambda call: "before" if call == "owned" else ""
+        watch.takeover.bereave("gone")
+        await eventually(lambda: "owned" in flows.memory.calls)
+        flows.memory.fault = lambda call: ""
+        await watch.looks(2)
+        assert watch.takeover.adopted == 0
+        flows.memory.now_ms += LEASE_MS + 1
+        await watch.looks(1)
+        flows.memory.now_ms += 1
+        await eventually(lambda: watch.takeover.adopted == 1)

@@ -7,6 +7,9 @@
 --   status         assisted waiting assigned resolved          site       key of the shop
 --   turn           number of the open answer, or ''            queued     messages for the next turn
 --   fence owner lease attempt step                             who may write, until when, and how far
+--   asked          1 where the owner has sent a request to the model for the open answer
+--   spent          owners of the open answer that had asked and are gone: the attempts that count
+--   since          when the open turn began (ms): its first place in the queue for a permit
 --   revision length crc answers replaces                       of the open answer
 --   step_first step_top                                        offsets that the last step logged
 --   cancel         the open answer that shall stop, or ''
@@ -15,7 +18,8 @@
 --   retention      seconds that all this is kept after the last write
 
 local NUMBERS = {'top', 'messages', 'fence', 'lease', 'attempt', 'step', 'revision', 'length', 'crc',
-                 'step_first', 'step_top', 'last', 'generation', 'tat', 'retention', 'created'}
+                 'step_first', 'step_top', 'last', 'generation', 'tat', 'retention', 'created',
+                 'asked', 'spent', 'since'}
 local LOG_OPEN_S = 86400   -- while a turn is open
 local LOG_IDLE_S = 120     -- after `done`: who was away for longer gets a snapshot
 local LOG_ENTRIES = 512    -- kept after `done`
@@ -70,6 +74,7 @@ local function open_turn(c, answers, replaces, lease_ms)
   c.messages = c.messages + 1
   c.turn, c.answers, c.replaces, c.cancel = tostring(c.messages), answers, replaces, ''
   c.revision, c.attempt, c.length, c.crc = 1, 1, 0, 0
+  c.asked, c.spent, c.since = 0, 0, now_ms()
   if c.owner ~= c.session then
     c.owner, c.fence, c.step = c.session, c.fence + 1, 0
   end
@@ -107,7 +112,8 @@ local function turn_of(c)
   if c.turn == '' then
     return {}
   end
-  return {tonumber(c.turn), c.fence, c.step, c.attempt, c.revision, c.answers, c.replaces, c.cancel}
+  return {tonumber(c.turn), c.fence, c.step, c.attempt, c.revision, c.answers, c.replaces, c.cancel,
+          c.spent, c.since}
 end
 
 -- Write the conversation back, renew what keeps it alive, and publish what was logged:
@@ -118,7 +124,8 @@ local function close(c)
     'attempt', c.attempt, 'step', c.step, 'revision', c.revision, 'length', c.length, 'crc', c.crc,
     'answers', c.answers, 'replaces', c.replaces, 'step_first', c.step_first,
     'step_top', c.step_top, 'cancel', c.cancel, 'last', c.last, 'last_reason', c.last_reason,
-    'last_answers', c.last_answers, 'tat', c.tat)
+    'last_answers', c.last_answers, 'tat', c.tat, 'asked', c.asked, 'spent', c.spent,
+    'since', c.since)
   redis.call('EXPIRE', c.keys.meta, c.retention)
   redis.call('EXPIRE', c.keys.ids, c.retention)
   redis.call('EXPIRE', c.keys.messages, c.retention)

@@ -88,7 +88,7 @@ class MemoryLog(OwnersWrites):
             last, reason, answers = c.last
             if last != m or reason not in AGAIN or c.turn or c.status != "assisted":
                 raise NotRetryable(str(m))
-            c.open_turn(self.session, answers, m)
+            c.open_turn(self.session, answers, m, self._memory.now_ms)
             self._lease(c)
             return self._written(c, known, c.open_answer())
 

@@ -37,6 +37,7 @@ class Conversation:
     owner: str = ""
     lease: int = 0
     step: int = 0
+    asked: bool = False
     turn: OpenTurn | None = None
     text: str = ""
     length: int = 0
@@ -68,11 +69,16 @@ class Conversation:
         self.messages[self.newest] = orjson.loads(raw) | {"r": 0, "done": True}
         self.log(f'"type":"message.created","message":{raw.decode()}}}')
 
-    def open_turn(self, session: str, answers: Sequence[int], replaces: int | None) -> None:
+    def open_turn(
+        self, session: str, answers: Sequence[int], replaces: int | None, now_ms: int
+    ) -> None:
         self.newest += 1
         if self.owner != session:
             self.owner, self.fence, self.step = session, self.fence + 1, 0
-        self.turn = OpenTurn(self.newest, 0, 0, 1, 1, tuple(answers), replaces, False)
+        self.turn = OpenTurn(
+            self.newest, 0, 0, 1, 1, tuple(answers), replaces, False, since_ms=now_ms
+        )
+        self.asked = False
         self.text, self.length, self.crc32 = "", 0, 0
         self.log_started()
 

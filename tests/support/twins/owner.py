@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from service.core import hints
 from service.core.errors import StepMissing, TurnLost
 from service.core.model import Adopted, OpenTurn, Written
 from service.store import keys
@@ -101,38 +102,64 @@ class OwnersWrites(Worker):
         for offset in sorted(c.entries)[:-KEPT_ENTRIES]:
             del c.entries[offset]
 
-    async def renew(self, conversation: str, turn: OpenTurn) -> bool:
+    async def renew(self, conversation: str, turn: OpenTurn, *, asks: bool = False) -> bool:
         def work() -> bool:
             c = self._memory.conversations.get(conversation)
             if c is None or c.turn is None or not self._owns(c, turn):
                 raise TurnLost(conversation)
             self._lease(c)
+            c.asked = c.asked or asks
             return c.turn.cancelled and c.turn.m == turn.m
 
         return await self._do("renew", work)
 
+    async def handover(self, conversation: str, turn: OpenTurn) -> None:
+        def work() -> None:
+            c = self._memory.conversations.get(conversation)
+            if c is None or c.turn is None or not self._owns(c, turn):
+                raise TurnLost(conversation)
+            c.lease, c.asked = 0, False
+            self._memory.air.say(c.name, hints.GivenAway(self.session))
+
+        await self._do("handover", work)
+
     # -- turns whose owner is gone ------------------------------------------------------------
 
-    async def expired(self, partition: int, *, most: int) -> tuple[int, list[str]]:
-        def work() -> tuple[int, list[str]]:
+    async def expired(self, partition: int, *, most: int) -> tuple[int, list[tuple[str, int]]]:
+        def work() -> tuple[int, list[tuple[str, int]]]:
             late = sorted(
                 (c.lease, c.name)
                 for c in self._memory.conversations.values()
                 if c.turn and c.lease <= self._memory.now_ms
                 and keys.partition(c.name) == partition
             )  # fmt: skip
-            return self._memory.now_ms, [name for _, name in late[:most]]
+            return self._memory.now_ms, [(name, lease) for lease, name in late[:most]]
 
         return await self._do("expired", work)
 
-    async def adopt(self, conversation: str, *, looked_ms: int) -> Adopted | None:
+    async def owned(self, partition: int, session: str, *, most: int) -> list[str]:
+        def work() -> list[str]:
+            names = (
+                c.name
+                for c in sorted(self._memory.conversations.values(), key=lambda c: c.lease)
+                if c.turn and c.owner == session and keys.partition(c.name) == partition
+            )
+            return list(names)[:most]
+
+        return await self._do("owned", work)
+
+    async def adopt(self, conversation: str, *, looked_ms: int, dead: str = "") -> Adopted | None:
         def work() -> Adopted | None:
             c = self._memory.conversations.get(conversation)
-            if c is None or c.turn is None or c.lease >= looked_ms:
+            if c is None or c.turn is None:
+                return None
+            if c.lease and c.lease >= looked_ms and c.owner != dead:
                 return None
             c.fresh = []
             c.owner, c.fence, c.step = self.session, c.fence + 1, 0
-            c.change_turn(attempt=c.turn.attempt + 1)
+            spent = c.turn.spent + c.asked
+            c.change_turn(attempt=c.turn.attempt + 1, spent=spent)
+            c.asked = False
             self._lease(c)
             c.log_started()
             self._memory.publish(c, self.session)

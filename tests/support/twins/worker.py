@@ -46,7 +46,7 @@ class Worker:
         if c.turn is not None or not c.queued:
             return None
         waiting, c.queued = c.queued, []
-        c.open_turn(self.session, waiting, None)
+        c.open_turn(self.session, waiting, None, self._memory.now_ms)
         self._lease(c)
         return c.open_answer()
 
