@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from service.simulator import plan as plans
 from service.simulator.admission import MAX_BODY_BYTES, Admission, admit
 from service.simulator.answers import Reply, compose
-from service.simulator.connection import set_buffers
+from service.simulator.connection import remove_buffers
 from service.simulator.errors import Refusal, error_body, html_page
 from service.simulator.faults import Fault
 from service.simulator.frames import Frames
@@ -94,7 +94,8 @@ class ChatEndpoint:
         try:
             body = await read_body(receive)
             record = simulation.received(scope["path"], visible_headers(scope["headers"]), body)
-            set_buffers(scope, buffered=not simulation.options.write_stall)
+            if simulation.options.write_stall:
+                remove_buffers(scope)
             admission = admit(simulation, record, Headers(scope=scope))
         except ClientGone:
             return

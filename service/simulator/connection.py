@@ -23,23 +23,19 @@ _EXTENSION = "parley.buffers"
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with buffers that the application can take away."""
 
-    _buffered = True
-
     def on_message_begin(self) -> None:
-        """A request begins: its scope knows how to change the buffers."""
+        """A request begins: its scope knows how to take them away."""
         super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: {"set": self._set_buffers}}
+        self.scope["extensions"] = {_EXTENSION: {"remove": self._remove_buffers}}
 
-    def _set_buffers(self, buffered: bool) -> None:
-        if buffered is self._buffered or self.transport.is_closing():
-            return
-        self._buffered = buffered
-        self.transport.set_write_buffer_limits(high=None if buffered else 0)
-        unsent = 0 if buffered else 1  # bytes; 0: the system's own limit, which is none
+    def _remove_buffers(self) -> None:
+        if self.transport.is_closing():
+            return  # its socket may be another connection's by now
+        self.transport.set_write_buffer_limits(high=0)
         kernel = self.transport.get_extra_info("socket")
-        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent)
+        kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1)  # byte
 
 
-def set_buffers(scope: Mapping[str, Any], *, buffered: bool) -> None:
-    """Let the connection of `scope` hide from the application that its reader does not read."""
-    scope["extensions"][_EXTENSION]["set"](buffered)
+def remove_buffers(scope: Mapping[str, Any]) -> None:
+    """From now on the connection of `scope` does not hide that its reader does not read."""
+    scope["extensions"][_EXTENSION]["remove"]()

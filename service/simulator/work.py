@@ -86,7 +86,6 @@ class Work:
         self.outcome = "open"
         self._book = book
         self._task = asyncio.current_task()
-        self._end_timer: asyncio.TimerHandle | None = None
         self._delay_timer: asyncio.TimerHandle | None = None
         self._gone_at: float | None = None  # the client closed its connection
         self._over_at: float | None = None  # the work ended
@@ -131,8 +130,7 @@ class Work:
         Work that can stall has no such end: it ends when it gets there.
         """
         if not self.stalls:
-            loop = asyncio.get_running_loop()
-            self._end_timer = loop.call_at(deadline, self.end, outcome)
+            asyncio.get_running_loop().call_at(deadline, self.end, outcome)
 
     def end(self, outcome: str) -> None:
         """The work is over, its place free after the lag; calling it again changes nothing."""
@@ -143,8 +141,6 @@ class Work:
     def _over(self, outcome: str) -> None:
         self._over_at = asyncio.get_running_loop().time()
         self.outcome = outcome
-        if self._end_timer is not None:
-            self._end_timer.cancel()
         self._book.stats.outcome(outcome)
 
     # -- the client's side --------------------------------------------------------------------
@@ -154,18 +150,12 @@ class Work:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone_at = asyncio.get_running_loop().time()
-        if self._over_at is not None:
-            self._leave()  # only its last bytes were still to be read
-        else:
-            self.reconsider()
+        self.reconsider()
 
     def _abort(self) -> None:
         """It was noticed that the client is gone."""
         self._over("aborted")
         self._free()
-        self._leave()
-
-    def _leave(self) -> None:
         self.abandoned = True
         if self._task is not None:
             self._task.cancel()

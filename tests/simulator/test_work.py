@@ -5,7 +5,12 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.types import Message
 
+from service.simulator.options import SimulatorOptions
+from service.simulator.stats import Stats
+from service.simulator.tier import Tier
+from service.simulator.work import WorkBook
 from tests.simulator.api import Api, connect, question
 from tests.support.eventually import eventually
 
@@ -32,6 +37,30 @@ async def test_a_client_that_reads_nothing_does_not_hold_up_the_work(simulator) 
         assert simulator.stats()["concurrency"] == 0
     finally:
         connection.close()
+
+
+async def test_a_request_that_cannot_stall_is_sent_without_a_detour() -> None:
+    """It would cost something for each model token."""
+
+    async def send(message: Message) -> None: ...
+
+    line = Tier().enter("a", "m", limit=1, enforce=True, now=1)
+    assert line is not None
+    for stall in (False, True):
+        book = WorkBook(Tier(), Stats(1), SimulatorOptions(write_stall=stall))
+        assert (book.begin(line).through(send) is send) is not stall
+
+
+async def test_a_place_is_given_back_once() -> None:
+    tier = Tier()
+    book = WorkBook(tier, Stats(1), SimulatorOptions())
+    lines = [tier.enter("a", "m", limit=2, enforce=True, now=1) for _ in range(2)]
+    first, _ = [book.begin(line) for line in lines if line is not None]
+    first.end("stop")
+    first.end("stop")
+    with pytest.raises(KeyError):
+        book.free(first)
+    assert tier.concurrency == sum(book.snapshot().values()) == 1
 
 
 def test_the_work_takes_as_long_as_its_tokens(api: Api, simulator) -> None:

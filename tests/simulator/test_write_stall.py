@@ -178,6 +178,16 @@ async def test_a_switch_counts_for_requests_that_come_after_it(simulator) -> Non
     assert simulator.stats()["outcomes"] == {"stop": 2}
 
 
+async def test_a_client_that_is_gone_before_it_is_served_breaks_nothing(simulator) -> None:
+    simulator.control(write_stall=True)
+    for _ in range(30):
+        with connect(simulator.base, question("hello", stream=True)) as connection:
+            connection.shutdown(socket.SHUT_WR)
+    await eventually(lambda: simulator.stats()["concurrency"] == 0)
+    stats = simulator.stats()
+    assert sum(stats["outcomes"].values()) == stats["requests"] == stats["starts"]
+
+
 async def test_a_connection_that_could_stall_can_be_used_by_a_request_that_cannot(
     simulator,
 ) -> None:
