@@ -114,7 +114,7 @@ def is_open(text: str) -> bool:
     """Whether ``text`` stops inside of a sentence. Where that is unclear, it does."""
     if text.rstrip(" \t\u00a0").endswith("\n"):
         return False
-    body = text.rstrip().rstrip(_CLOSE)
+    body = text.rstrip(_CLOSE + " \t\n\u00a0\u202f")
     if not body or _FACE.search(text.rstrip()[-3:]):
         return False
     last = body[-1]
@@ -142,12 +142,11 @@ def _abbreviates(text: str) -> bool:
 
 
 def _greek(text: str) -> bool:
-    letter = next((c for c in reversed(text) if c.isalpha()), "")
-    return "\u0370" <= letter <= "\u03ff" or "\u1f00" <= letter <= "\u1fff"
+    return re.search(r"[\u0370-\u03ff\u1f00-\u1fff]", text[-40:-1]) is not None
 
 
 def _pictures(char: str) -> bool:
-    return char >= "\U0001f000" or "\u2600" <= char <= "\u27bf"
+    return char >= "\U0001f000" or "\u2600" <= char <= "\u27bf" or char in "ㅋㅎㅠㅜ"
 
 
 # -- beginnings -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ it begin anew instead (`core/seam.py`), that request is cut, before anything of 
 whole answer is asked for as if nothing had been shown. The same where an endpoint does not take a
 request that ends with the assistant's words. Neither is a failure: it counts as no try, and keeps
 the turn's place. That place is the head of the queue from the first request on, by the time at
-which the customer asked: an adopted turn has waited already, with another worker.
+which the turn began: an adopted one has waited already, with another worker.
 """
 
 import asyncio
@@ -54,13 +54,14 @@ Show = Callable[[bytes], None]  # shows a frame in passing on every socket of th
 class Patience:
     """How long one turn may go on asking, and what came of it so far."""
 
-    def __init__(self, wait_s: float, *, continued: str, waited_s: float | None) -> None:
-        now = time.monotonic()
-        self.since = now - (waited_s or 0.0)
+    def __init__(self, wait_s: float, job: Job) -> None:
+        now, adopted = time.monotonic(), job.turn.attempt > 1
+        self.since = now - (_waited_s(job) if adopted else 0.0)
         self.deadline = now + wait_s
         self.tries = Tries()
-        self.asked = waited_s is not None  # queues at the head from now on
-        self.continued = continued  # the model is asked to go on with it; "": to tell it all
+        self.asked = adopted  # queues at the head from now on
+        # What the model is asked to go on with; "": it is asked to tell it all.
+        self.continued = job.shown if len(job.shown) >= HELD else ""
 
     @property
     def left_s(self) -> float:
@@ -69,6 +70,12 @@ class Patience:
     def anew(self) -> None:
         """The model does not go on with what there is: it shall tell it all."""
         self.asked, self.continued = True, ""
+
+
+def _waited_s(job: Job) -> float:
+    """How long the turn has been waiting with others, by the server's clock and by ours."""
+    waited_s = time.time() - job.turn.since_ms / 1000 if job.turn.since_ms else 0.0
+    return min(max(0.0, waited_s), LONGEST_WAIT_S)
 
 
 class Asking:
@@ -94,7 +101,7 @@ class Asking:
         """Requests to the model, until one is answered or no further one helps."""
         if job.turn.attempt > ATTEMPTS:
             return Ending("failed", notice="answer_failed")
-        patience = await self._patience(job)
+        patience = Patience(self._queue_wait_s, job)
         while True:
             try:
                 prompt = await self._context.prompt(
@@ -124,16 +131,6 @@ class Asking:
             except PermitError as error:
                 log.warning("permit", conversation=job.conversation, code=error.code)
                 return _no_permit(error)
-
-    async def _patience(self, job: Job) -> Patience:
-        """A first owner begins to wait. An adopter goes on with the wait of the first."""
-        continued = job.shown if len(job.shown) >= HELD else ""
-        waited_s = None
-        if job.turn.attempt > 1:
-            asked_ms = await self._context.asked_ms(job.conversation, job.turn)
-            waited_s = 0.0 if asked_ms is None else time.time() - asked_ms / 1000
-            waited_s = min(max(0.0, waited_s), LONGEST_WAIT_S)
-        return Patience(self._queue_wait_s, continued=continued, waited_s=waited_s)
 
     def _decide(
         self, job: Job, error: ModelError, patience: Patience, *, shown: bool

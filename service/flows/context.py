@@ -81,16 +81,6 @@ class Context:
         )
         return _language([orjson.loads(raw) for raw in batch])
 
-    async def asked_ms(self, conversation: str, turn: OpenTurn) -> int | None:
-        """When the oldest message came that ``turn`` answers: milliseconds since 1970, as Redis
-        counts them. None where it is no more."""
-        oldest = min(turn.answers, default=turn.m)
-        batch = await _patiently(
-            lambda: self._reader.messages(conversation, before=oldest + 1, count=1)
-        )
-        found = [orjson.loads(raw) for raw in batch]
-        return found[0]["time"] if found and found[0]["m"] == oldest else None
-
     async def _read(self, conversation: str, before: int) -> list[bytes]:
         return await _patiently(
             lambda: self._reader.messages(conversation, before=before, count=BATCH)

@@ -251,7 +251,7 @@ def test_the_pieces_of_what_goes_on_do_not_matter(shown, told, at, whole):
 @pytest.mark.parametrize("code", SAMPLES)
 def test_in_every_language_going_on_exactly_leaves_no_trace(code):
     text, anew = SAMPLES[code], 0
-    cuts = range(HELD, len(text), 3)
+    cuts = range(HELD, len(text), 7)
     for at in cuts:
         seen = go_on(text[:at], text[at:])
         anew += seen.anew
@@ -285,6 +285,11 @@ def test_in_every_language_a_new_beginning_is_noticed(code):
 # -- where the shown text stops -----------------------------------------------------------------
 
 OPEN = "Thank you for asking. Parcels to Norway take three"
+WERKTAGE = "Die Lieferung nach Norwegen dauert drei bis vier Werktage, mit der Post z. B."
+LADEN = "Der Laden hat am Samstag bis zum Abend und am Sonntag bis zum "
+ZH = "寄往挪威的包裹一般需要三到五个工作日，因为要先经过海关检查。运费为十四欧元九十，寄往"
+JA = "ノルウェーへのお荷物は通常三営業日から五営業日かかります。スウェーデンへは二営業日ほど"
+KO = "노르웨이로 보내는 소포는 보통 영업일 기준 사흘에서 닷새가 걸리며 스웨덴까지는"
 
 
 @pytest.mark.parametrize(
@@ -304,11 +309,11 @@ OPEN = "Thank you for asking. Parcels to Norway take three"
         (OPEN + " days. It costs 4.", "90 euros."),
         (OPEN + " days. See www.example.", "com/track for more."),
         ("Pakete nach Norwegen dauern meistens nur drei", " Tage, nach Schweden zwei."),
-        ("Die Lieferung nach Norwegen dauert drei bis vier Werktage, mit der Post z. B.", " Montag."),
-        ("Der Laden hat am Samstag bis zum Abend und am Sonntag bis zum ", "Mittag geöffnet."),
-        ("寄往挪威的包裹一般需要三到五个工作日，因为要先经过海关检查。运费为十四欧元九十，寄往", "瑞典只需要两天。"),
-        ("ノルウェーへのお荷物は通常三営業日から五営業日かかります。スウェーデンへは二営業日ほど", "かかります。"),
-        ("노르웨이로 보내는 소포는 보통 영업일 기준 사흘에서 닷새가 걸리며 스웨덴까지는", " 이틀이 걸립니다."),
+        (WERKTAGE, " Montag."),
+        (LADEN, "Mittag geöffnet."),
+        (ZH, "瑞典只需要两天。"),
+        (JA, "かかります。"),
+        (KO, " 이틀이 걸립니다."),
         ("تستغرق الطرود المرسلة إلى النرويج عادة ثلاثة أيام عمل، أما إلى السويد", " فيومان فقط."),
         ("We sell them in small, medium and large, in cafe", "\u0301 brown and in black."),
         ("We sell them in small, medium and large. Thanks 👍", "🏽 for asking."),
@@ -340,10 +345,10 @@ def test_what_goes_on_where_the_text_stopped_is_put_behind_it(shown, told, at):
         (OPEN + " days. ", "So parcels to Norway take long."),  # words of the answer's start
         (OPEN + " days.\n\n", "To Norway, as we said: parcels to Norway take long."),
         (OPEN + " days.\n", "Sure, continuing: it may be four."),
-        ("寄往挪威的包裹一般需要三到五个工作日，因为要先经过海关检查。运费为十四欧元九十，寄往", "您好，寄往挪威的包裹一般需要三天。"),
-        ("寄往挪威的包裹一般需要三到五个工作日，因为要先经过海关检查。运费为十四欧元九十。寄往", "\n\n瑞典只需要两天。"),
-        ("ノルウェーへのお荷物は通常三営業日から五営業日かかります。スウェーデンへは二営業日ほど", "お答えします。ノルウェーへのお荷物は三日です。"),
-        ("Der Laden hat am Samstag bis zum Abend und am Sonntag bis zum ", "Unser Laden hat am Samstag bis zum Abend auf."),
+        (ZH, "您好，寄往挪威的包裹一般需要三天。"),
+        (ZH, "\n\n瑞典只需要两天。"),
+        (JA, "お答えします。ノルウェーへのお荷物は三日です。"),
+        (LADEN, "Unser Laden hat am Samstag bis zum Abend auf."),
         (OPEN, "Yes."),
     ],
 )  # fmt: skip

@@ -1,10 +1,13 @@
 """Asking: which failures are tried again, what the others come to, and what a permit covers."""
 
 import asyncio
+import re
 import time
 from contextlib import AsyncExitStack
+from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from service.core import errors
 from service.core.errors import (
@@ -30,7 +33,7 @@ from service.core.texts import text as words
 from service.flows.job import Job
 from tests.support.eventually import eventually
 from tests.support.flow_rig import SITE, C, Flows, FlowWorker
-from tests.support.log_rig import begin, decoded, read
+from tests.support.log_rig import begin, decoded, kinds, read
 from tests.support.twins.model import CUT
 
 PASSING = [ModelOverloaded, ModelUnreachable, ModelStalled, ModelCutOff]
@@ -337,8 +340,11 @@ async def test_the_customer_is_told_its_place_while_it_waits(flows):
 
 async def adopted(flows: Flows, shown: str, *scripts) -> Outcome:
     """A turn that another worker left after ``shown``, taken over by one with these scripts."""
+    return await adopted_by(await flows.worker(*scripts, session="b"), flows, shown)
+
+
+async def adopted_by(heir: FlowWorker, flows: Flows, shown: str) -> Outcome:
     gone = await flows.worker([shown, asyncio.Event()])
-    heir = await flows.worker(*scripts, session="b")
     async with gone.client() as client:
         await gone.say(client, "Hello there")
         await eventually(lambda: read(client.feed.after(0)).get(2) == shown)
@@ -382,3 +388,241 @@ async def test_a_telling_that_breaks_off_takes_nothing_away(flows):
 async def test_a_telling_that_turns_out_sensitive_withdraws_all_of_it(flows):
     outcome = await adopted(flows, "We ship to Norway", ["We ship", finished("sensitive")])
     assert (outcome.reason, outcome.text) == ("withdrawn", "")
+
+
+# -- an adopted answer that goes on -------------------------------------------------------------
+
+SHOWN = "Thank you for asking. Parcels to Norway take three"
+REST = " working days, and parcels to Sweden take two. Anything else? 🙂"
+WHOLE = SHOWN + REST
+OTHER = "Delivery to Norway is three days and to Sweden it is two."
+
+
+def rewinds(frames: list[bytes]) -> int:
+    return kinds(frames).count("answer.rewound")
+
+
+def told(worker: FlowWorker, number: int) -> list[tuple[str, str]]:
+    """Who said what in the request, without the system message."""
+    messages = worker.model.requests[number].messages[1:]
+    return [(message["role"], message["content"]) for message in messages]
+
+
+@pytest.mark.parametrize("shown", [SHOWN, SHOWN[:40], WHOLE[:-1]])
+async def test_the_model_is_asked_to_go_on_with_what_was_shown(flows, shown):
+    outcome = await adopted(flows, shown, [WHOLE[len(shown) :]])
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", WHOLE, 1)
+    assert told(outcome.worker, 0) == [("user", "Hello there"), ("assistant", shown)]
+    assert rewinds(await flows.entries()) == 0
+    assert outcome.worker.permits.outcomes == ["ok"]
+
+
+async def test_less_than_forty_characters_are_not_worth_it_and_it_is_asked_to_tell_all(flows):
+    outcome = await adopted(flows, SHOWN[:39], [WHOLE])
+    assert (outcome.text, outcome.requests) == (WHOLE, 1)
+    assert told(outcome.worker, 0) == [("user", "Hello there")]
+
+
+FAITHFUL = {
+    "goes on exactly": REST,
+    "repeats three words": "Norway take three" + REST,
+    "repeats what is long": SHOWN[10:] + REST,
+    "restarts verbatim": WHOLE,
+}
+OTHERWISE = {
+    "restarts in other words": OTHER,
+    "says that it goes on": "Sure, continuing:" + REST,
+}
+
+
+@pytest.mark.parametrize("way", FAITHFUL)
+async def test_a_model_that_says_the_same_leaves_no_seam(flows, settled, way):
+    outcome = await adopted(flows, SHOWN, list(FAITHFUL[way]))
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", WHOLE, 1)
+    assert rewinds(await flows.entries()) == 0
+
+
+@pytest.mark.parametrize("way", OTHERWISE)
+async def test_a_model_that_says_it_otherwise_is_asked_anew_and_rewound_once(flows, way):
+    outcome = await adopted(flows, SHOWN, [*OTHERWISE[way], "and more"], list(OTHER))
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", OTHER, 2)
+    frames = await flows.entries()
+    assert rewinds(frames) == 1
+    assert told(outcome.worker, 0)[-1] == ("assistant", SHOWN)
+    assert told(outcome.worker, 1) == [("user", "Hello there")]
+    assert b"continuing" not in b"".join(frames)
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_wherever_the_worker_died_no_sentence_stands_twice(flows, seed):
+    random = Random(seed)
+    sentences = [
+        f"{a} parcel number {n} leaves for {b}." for n, a, b in zip(
+            range(9), random.sample(NAMES, 9), random.sample(NAMES, 9), strict=True
+        )
+    ]  # fmt: skip
+    whole, other = " ".join(sentences), " ".join(reversed(sentences))
+    shown = whole[: random.randint(40, len(whole) - 1)]
+    begins = random.choice([word.start() for word in re.finditer(r"\S+", shown)][-30:-2])
+    said = random.choice(
+        [
+            whole[len(shown) :],
+            whole[begins:],
+            whole,
+            other,
+            "Sure, continuing: " + whole[len(shown) :],
+        ]
+    )
+    outcome = await adopted(flows, shown, list(said), list(other))
+    cuts = rewinds(await flows.entries())
+    assert (outcome.text, cuts) in ((whole, 0), (other, 1))
+    assert (outcome.requests == 2) == (outcome.text == other)
+    assert outcome.codes == []
+
+
+NAMES = [
+    "Ann", "Bob", "Cat", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jon", "Kim", "Leo", "Mia",
+    "Ned",
+]  # fmt: skip
+
+
+async def test_the_request_that_is_of_no_use_is_cut_and_the_next_keeps_the_turns_place(flows):
+    useless = ["Sure, continuing: it takes three or four days.", asyncio.Event()]
+    heir = await flows.worker(useless, [WHOLE], session="b")
+    asked = watch_permits(heir)
+    outcome = await adopted_by(heir, flows, SHOWN)
+    assert outcome.text == WHOLE
+    assert (heir.model.cut, heir.permits.outcomes) == (1, ["aborted", "ok"])
+    assert [one["since"] for one in asked] == [asked[0]["since"]] * 2
+    assert len({one["deadline"] for one in asked}) == 1
+
+
+async def test_a_request_of_no_use_that_had_ended_by_itself_is_not_cut(flows):
+    heir = await flows.worker(["Yes."], [WHOLE], session="b")
+    outcome = await adopted_by(heir, flows, SHOWN)
+    assert outcome.text == WHOLE
+    assert (heir.model.cut, heir.permits.outcomes) == (0, ["ok", "ok"])
+
+
+async def test_at_a_full_tier_the_new_request_is_the_next(flows):
+    """The permit of the cut request lingers; nobody who came later gets it."""
+    heir = await flows.worker(["Sure, continuing: so. " * 3], [WHOLE], session="b", tier=1)
+    heir.permits._linger_s = 0.05
+    order: list[str] = []
+
+    async def later() -> None:
+        within = time.monotonic() + 60
+        async with heir.permits.acquire(flow="later", priority="live", deadline=within):
+            order.append("later")
+
+    real = heir.model.stream
+
+    def stream(request, *, deadline):
+        order.append("ours")
+        if len(order) == 1:
+            others.append(asyncio.create_task(later()))
+        return real(request, deadline=deadline)
+
+    others: list[asyncio.Task[None]] = []
+    heir.model.stream = stream
+    outcome = await adopted_by(heir, flows, SHOWN)
+    await asyncio.gather(*others)
+    assert outcome.text == WHOLE
+    assert order == ["ours", "ours", "later"]
+
+
+async def test_asking_anew_counts_as_no_try(flows):
+    fails = [ModelStalled()]
+    outcome = await adopted(
+        flows, SHOWN, fails, fails, ["Sure, continuing: it takes a few days."], [WHOLE]
+    )
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", WHOLE, 4)
+
+
+async def test_one_that_fails_before_anything_new_is_asked_to_go_on_again(flows):
+    outcome = await adopted(flows, SHOWN, [REST[:20], ModelStalled()], [REST])
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", WHOLE, 2)
+    assert told(outcome.worker, 1)[-1] == ("assistant", SHOWN)
+
+
+async def test_one_that_fails_after_that_keeps_what_it_added(flows):
+    outcome = await adopted(flows, SHOWN, [REST[:50], ModelStalled()], ["Never."])
+    assert (outcome.reason, outcome.text) == ("failed", SHOWN + REST[:50])
+    assert (outcome.codes, outcome.requests) == (["answer_failed"], 1)
+
+
+async def test_an_endpoint_that_does_not_go_on_with_the_assistants_words_is_asked_anew(flows):
+    outcome = await adopted(flows, SHOWN, [ModelRejected(provider_code="1214")], [WHOLE])
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", WHOLE, 2)
+    assert told(outcome.worker, 1) == [("user", "Hello there")]
+    assert outcome.worker.permits.outcomes == ["1214", "ok"]
+
+
+async def test_one_that_rejects_even_that_ends_in_words(flows):
+    rejected = [ModelRejected(provider_code="1214")]
+    outcome = await adopted(flows, SHOWN, rejected, rejected, ["Never."])
+    assert (outcome.reason, outcome.text, outcome.requests) == ("failed", SHOWN, 2)
+
+
+@pytest.mark.parametrize("script", [[], [finished("stop")], [""], ["", finished("tool_calls")]])
+async def test_a_whole_answer_with_nothing_to_add_is_done(flows, script):
+    shown = SHOWN + " days. Anything else?"
+    outcome = await adopted(flows, shown, script)
+    assert (outcome.reason, outcome.text, outcome.requests) == ("stop", shown, 1)
+
+
+async def test_half_an_answer_with_nothing_to_add_is_asked_anew(flows):
+    outcome = await adopted(flows, SHOWN, [], [WHOLE])
+    assert (outcome.text, outcome.requests) == (WHOLE, 2)
+
+
+@pytest.mark.parametrize("more", ["", " working"])
+async def test_an_answer_that_breaks_off_again_keeps_what_was_shown(flows, more):
+    outcome = await adopted(flows, SHOWN, [more, finished("network_error")])
+    assert (outcome.reason, outcome.text) == ("failed", SHOWN)
+
+
+async def test_a_restart_that_reached_its_limit_takes_nothing_away(flows):
+    outcome = await adopted(flows, WHOLE, [SHOWN, finished("length")])
+    assert (outcome.reason, outcome.text) == ("length", WHOLE)
+
+
+async def test_an_answer_that_turns_out_sensitive_when_it_goes_on_is_withdrawn(flows):
+    outcome = await adopted(flows, SHOWN, [REST, finished("sensitive")])
+    assert (outcome.reason, outcome.text) == ("withdrawn", "")
+
+
+# -- the place of an adopted turn ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "began_ago_s, since_ago_s", [(30, 30), (-5, 0), (7200, 3600)]
+)  # another clock may be fast; and one that is hours off is no clock
+async def test_an_adopted_turn_queues_at_the_head_since_it_began(flows, began_ago_s, since_ago_s):
+    heir = await flows.worker([REST], session="b")
+    asked = watch_permits(heir)
+    flows.memory.now_ms = round((time.time() - began_ago_s) * 1000)
+    outcome = await adopted_by(heir, flows, SHOWN)
+    assert outcome.text == WHOLE
+    assert time.monotonic() - asked[0]["since"] == pytest.approx(since_ago_s, abs=3)
+    assert asked[0]["deadline"] - time.monotonic() == pytest.approx(120, abs=3)
+
+
+async def test_of_an_adopted_turn_whose_beginning_is_not_known_the_place_is_the_heads_last(flows):
+    heir = await flows.worker([REST], session="b")
+    asked, adopt = watch_permits(heir), heir.log.adopt
+
+    async def of_an_older_version(*args, **words):
+        found = await adopt(*args, **words)
+        return replace(found, turn=replace(found.turn, since_ms=0))
+
+    heir.log.adopt = of_an_older_version
+    await adopted_by(heir, flows, SHOWN)
+    assert time.monotonic() - asked[0]["since"] == pytest.approx(0, abs=3)
+
+
+async def test_a_turn_that_began_here_queues_behind_the_others(flows):
+    worker = await flows.worker(["Here."])
+    asked = watch_permits(worker)
+    await ask_of(worker, flows)
+    assert [one["since"] for one in asked] == [None]

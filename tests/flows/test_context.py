@@ -190,3 +190,28 @@ async def test_another_conversation_is_never_told(flows):
     found = await prompt(worker, turn)
     assert "secret" not in str(found.messages)
     assert estimate(found.messages[0]["content"]) > 0
+
+
+# -- an answer that was begun -------------------------------------------------------------------
+
+
+async def test_an_answer_to_go_on_with_stands_last_as_the_assistants_own(flows):
+    worker = await flows.worker()
+    await answer(worker.log, C, "question 1", "answer 1")
+    turn = await ask(worker.log, C, "question 2")
+    found = await worker.context.prompt(SITE, C, turn, continued="Half an ans")
+    assert said(found) == ["question 1", "answer 1", "question 2", "Half an ans"]
+    assert [message["role"] for message in found.messages[-2:]] == ["user", "assistant"]
+
+
+async def test_an_answer_to_go_on_with_takes_room_from_what_was_said_before_its_question(flows):
+    worker, turn = await long_conversation(flows, 100)
+    site = limited(context_tokens=2500)
+    begun = "half an answer " * 60
+    without = await worker.context.prompt(site, C, turn)
+    found = await worker.context.prompt(site, C, turn, continued=begun)
+    assert said(found)[-2:] == ["the newest question", begun]
+    assert len(said(found)) < len(said(without))
+    assert found.tokens + 800 <= 2500
+    tight = await worker.context.prompt(limited(context_tokens=900), C, turn, continued=begun)
+    assert said(tight) == ["the newest question", begun]
