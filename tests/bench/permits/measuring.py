@@ -1,16 +1,16 @@
 """What follows from lists of holds: pure, so that it is tested without a clock.
 
-A hold is (asked, started, ended) in nanoseconds of one clock. ``started`` was taken right after the
-permit was granted, ``ended`` right before it was given back, so holds of a semaphore that keeps its
-count never overlap more than its capacity. Of what a hold lasts only its nominal length is *use*:
-the upstream is done by then, and a worker that notices late keeps a permit idle.
+A hold is (asked, started, due, ended) in nanoseconds of one clock. ``started`` was taken right
+after the permit was granted, ``ended`` right before it was given back, so holds of a semaphore that
+keeps its count never overlap more than its capacity. At ``due`` the upstream was done: what comes
+between that and ``ended`` is no *use*, for a worker that notices late keeps a permit idle.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-Hold = tuple[int, int, int]
+Hold = tuple[int, int, int, int]
 Window = tuple[int, int]
 
 
@@ -26,7 +26,7 @@ def overlap(holds: Iterable[Hold], capacity: int) -> Overlap:
     """Exactly, over all processes. An end and a start in the same nanosecond do not overlap."""
     steps = sorted(
         step
-        for _, started, ended in holds
+        for _, started, _, ended in holds
         for step in ((started, 1), (max(ended, started + 1), -1))
     )
     inside = peak = over = 0
@@ -38,25 +38,24 @@ def overlap(holds: Iterable[Hold], capacity: int) -> Overlap:
     return Overlap(peak, over)
 
 
-def utilisation(holds: Iterable[Hold], window: Window, *, hold_ns: int, capacity: int) -> float:
+def utilisation(holds: Iterable[Hold], window: Window, *, capacity: int) -> float:
     """The share of what ``capacity`` permits could have been used for in the window."""
     begin, end = window
     used = sum(
-        max(0, min(ended, started + hold_ns, end) - max(started, begin))
-        for _, started, ended in holds
+        max(0, min(due, ended, end) - max(started, begin)) for _, started, due, ended in holds
     )
     return used / (capacity * (end - begin))
 
 
 def ended_within(holds: Iterable[Hold], window: Window) -> int:
     begin, end = window
-    return sum(begin <= ended < end for _, _, ended in holds)
+    return sum(begin <= ended < end for _, _, _, ended in holds)
 
 
 def waits_ms(holds: Iterable[Hold], window: Window) -> list[float]:
     """Of those who were served within the window, sorted."""
     begin, end = window
-    return sorted((s - asked) / 1e6 for asked, s, _ in holds if begin <= s < end)
+    return sorted((s - asked) / 1e6 for asked, s, _, _ in holds if begin <= s < end)
 
 
 def longest_ms(waits: Sequence[float], waiting: Iterable[int], window: Window) -> float:
@@ -102,7 +101,7 @@ def handovers_ms(
     """From each end of a hold to the start that it made possible, both in the window; sorted."""
     begin, end = window
     return sorted(
-        (holds[to][1] - holds[source][2]) / 1e6
+        (holds[to][1] - holds[source][3]) / 1e6
         for source, to in pairs(log, capacity)
-        if source in holds and to in holds and holds[source][2] >= begin and holds[to][1] < end
+        if source in holds and to in holds and holds[source][3] >= begin and holds[to][1] < end
     )

@@ -28,7 +28,7 @@ class Orders(msgspec.Struct):
 
 
 class Report(msgspec.Struct):
-    """``holds``: (asked, started, ended) of every one, in the order of their ends.
+    """``holds``: (asked, started, due, ended) of every one, in the order of their ends.
 
     ``ids``: the permits of ``holds``, where the script's log is kept. ``waiting``: when each of
     those asked who still waited at the window's end. ``stuck``: who was not served, nor refused, in
@@ -37,7 +37,7 @@ class Report(msgspec.Struct):
     when ``cpu_s`` was read, before and after.
     """
 
-    holds: list[tuple[int, int, int]] = []
+    holds: list[tuple[int, int, int, int]] = []
     ids: list[str] = []
     waiting: list[int] = []
     window: tuple[int, int] = (0, 0)
@@ -73,8 +73,8 @@ class Scene(msgspec.Struct):
 
 
 class SceneReport(msgspec.Struct):
-    """``waits``: by flow, ms, of those who asked within the window."""
+    """``waits``: by flow, ms, of those who asked within the window. ``holds``: as in Report."""
 
     waits: dict[str, list[float]] = {}
-    holds: list[tuple[int, int]] = []
+    holds: list[tuple[int, int, int, int]] = []
     failed: str = ""

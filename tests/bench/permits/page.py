@@ -14,12 +14,13 @@ from tests.bench.permits.polled import FIRST_S, LAST_S
 from tests.bench.permits.report import spoken, tables
 from tests.bench.permits.run import CAPACITY, PROCESSES, WAITERS
 from tests.bench.permits.scenes import HOLD_S, LIVE_PER_S
+from tests.bench.permits.worker import SPREAD
 
 # How to read the page; the names in braces are filled in by `reading`.
 NOTES = """\
 {processes} processes of {waiters} callers each share {capacity} permits on one Valkey, over its
-unix socket. A caller asks again as soon as it was served. All processes run the same Python,
-uvloop and redis-py.
+unix socket. A caller asks again as soon as it was served; its holds differ by up to {spread:.0%}
+either way. All processes run the same Python, uvloop and redis-py.
 
 - **In use**: the part of the capacity that requests used; what a worker notices late counts as
   idle. **Peak** and **over**: the most holds at once, and the starts beyond the capacity, from
@@ -109,6 +110,7 @@ def reading(figures: Figures) -> str:
         processes=PROCESSES,
         waiters=WAITERS,
         capacity=CAPACITY,
+        spread=SPREAD,
         short=figures.bench_cpu_us[str(SHORT_MS)],
         long=figures.bench_cpu_us[str(LONG_MS)],
         long_ms=LONG_MS,

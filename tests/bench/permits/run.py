@@ -24,7 +24,7 @@ from tests.bench.permits.measuring import (
     utilisation,
     waits_ms,
 )
-from tests.bench.permits.orders import MS, Orders, Report
+from tests.bench.permits.orders import Orders, Report
 from tests.support.sources import ROOT
 from tests.support.valkey import Valkey
 
@@ -204,7 +204,7 @@ def summary(
     return Result(
         contender=name,
         hold_ms=phases.hold_ms,
-        utilisation=utilisation(holds, inside, hold_ns=phases.hold_ms * MS, capacity=CAPACITY),
+        utilisation=utilisation(holds, inside, capacity=CAPACITY),
         peak=counted.peak,
         over=counted.over,
         served=served,

@@ -82,10 +82,11 @@ class Stage:
             started = now()
             del self._waiting[number]
             self._note(flow, asked, started)
+            due = started + round(hold_s * 1e9)
             try:
-                await self._upstream.answer(round(hold_s * 1e9))
+                await self._upstream.answer(due)
             finally:  # the scene's end cuts it short
-                self.report.holds.append((started, now()))
+                self.report.holds.append((asked, started, due, now()))
 
     def _note(self, flow: Flow, asked: int, served: int) -> None:
         if self._from <= asked < self._until:

@@ -116,7 +116,7 @@ def result(name: str, reports: Sequence[SceneReport], window_s: float) -> SceneR
     )
     if not waits:
         raise WorkerFailed(f"scene {name}: nobody was served")
-    holds = [(start, start, end) for report in reports for start, end in report.holds]
+    holds = [hold for report in reports for hold in report.holds]
     counted = overlap(holds, CAPACITY)
     return SceneResult(
         waited=len(waits),

@@ -1,4 +1,4 @@
-"""The upstream as one process sees it: an answer that arrives after so many nanoseconds.
+"""The upstream as one process sees it: an answer that arrives at its time.
 
 An event loop's own timers would do for that, but for two things. They are rounded to milliseconds,
 which is 5 % of a hold of 20 ms. And they are rounded to the *same* milliseconds in all processes,
@@ -49,10 +49,9 @@ class Upstream:
         self._loop.remove_reader(self._timer)
         os.close(self._timer)
 
-    def answer(self, after_ns: int) -> "asyncio.Future[None]":
-        """Done after so many nanoseconds, and when the loop comes round to it."""
+    def answer(self, due: int) -> "asyncio.Future[None]":
+        """Done at ``due``, in ns of the clock, and when the loop comes round to it."""
         answer: asyncio.Future[None] = self._loop.create_future()
-        due = time.monotonic_ns() + after_ns
         heapq.heappush(self._due, (due, next(self._numbers), answer))
         if self._due[0][2] is answer:
             self._set(due)

@@ -6,8 +6,10 @@ no server: each hold is written down as it happens, with CLOCK_MONOTONIC before 
 its last moment, and the parent merges the lists of all processes afterwards. That is exact, costs
 0.2 us, and cannot be fooled by a semaphore that loses count, because no semaphore is asked.
 
-Each waiter's first hold is cut short at random: otherwise all permits would be given back in the
-same millisecond for the rest of the run, which no provider's answers do.
+Holds differ by up to SPREAD, and each waiter's first one by all of itself. Were they all alike,
+then whatever made two permits end at once, the start or a pause of the machine, would do so for the
+rest of the run: all permits would be given back in the same millisecond, which no provider's
+answers are.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ from tests.bench.permits.contenders import CONTENDERS, Acquire, share
 from tests.bench.permits.orders import MS, Orders, Report
 from tests.bench.permits.upstream import Upstream
 
+SPREAD = 0.1  # of a hold, either way
 GIVE_UP = 0.1  # of the acquisitions of the churn
 DRAIN_S = 3.0  # at 20 ms holds all waiters are served in 0.15 s; who is not by then is stuck
 PROBE_S = 1.5  # to get what is free: one round trip, or one poll
@@ -84,13 +87,14 @@ class Load:
         self.report.waiting = list(self._asking.values())
 
     async def _call(self, number: int) -> None:
-        hold_ns = round(self._hold_ns * self._random.random())
+        least = 0.0
         while not self._ending:
+            hold_ns = round(self._hold_ns * self._random.uniform(least, 2 - least))
+            least = 1 - SPREAD
             if self._give_up:
                 await self._churn(number, hold_ns)
             else:
                 await self._ask(number, hold_ns)
-            hold_ns = self._hold_ns
 
     async def _churn(self, number: int, hold_ns: int) -> None:
         """Some give up; what that does to others is counted, errors included."""
@@ -102,27 +106,22 @@ class Load:
         except Exception as error:
             self.report.errors += 1
             self.report.error = f"{type(error).__name__}: {error}"
-            await self._upstream.answer(self._hold_ns)
+            await asyncio.sleep(self._hold_ns / 1e9)
 
     async def _ask(self, number: int, hold_ns: int) -> None:
         asked = self._asking[number] = now()
         async with self._acquire(number) as permit:
             started = now()
             del self._asking[number]
-            try:
-                await self._upstream.answer(hold_ns)
-            finally:  # the load's end cuts it short
-                self.report.holds.append((asked, started, now()))
-                if self._orders.logged:
-                    self.report.ids.append(permit.id)  # type: ignore[attr-defined]  # Parley's
+            await self._use(asked, started, hold_ns, permit)
 
     async def _ask_impatiently(self, number: int, hold_ns: int) -> None:
         """Be cancelled at a random moment, unless it was served before that."""
         asked = now()
         acquisition = self._acquire(number)
 
-        async def enter() -> None:
-            await acquisition.__aenter__()
+        async def enter() -> object:
+            return await acquisition.__aenter__()
 
         entering = asyncio.create_task(enter())
         await asyncio.wait([entering], timeout=self._random.random() * self._patience_s)
@@ -131,11 +130,19 @@ class Load:
         if entering.cancelled():
             self.report.cancelled += 1
             return
-        entering.result()
-        started = now()
-        await self._upstream.answer(hold_ns)
-        self.report.holds.append((asked, started, now()))
+        permit = entering.result()
+        await self._use(asked, now(), hold_ns, permit)
         await acquisition.__aexit__(None, None, None)
+
+    async def _use(self, asked: int, started: int, hold_ns: int, permit: object) -> None:
+        """A request to the upstream, written down as it was."""
+        due = started + hold_ns
+        try:
+            await self._upstream.answer(due)
+        finally:  # the load's end cuts it short
+            self.report.holds.append((asked, started, due, now()))
+            if self._orders.logged:
+                self.report.ids.append(permit.id)  # type: ignore[attr-defined]  # Parley's
 
 
 async def probe(acquire: Acquire, wanted: int) -> int:
