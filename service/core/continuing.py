@@ -88,10 +88,10 @@ def _glued(shown: str, text: str) -> bool | None:
         return mark_of(text) == "row" == mark_of(shown.rpartition("\n")[2])
     if first.islower():
         return True
-    if not first.isupper() or spaceless(last) or last in _JOINERS:
-        return None
-    capitals = shown[-2:].isalpha() and shown[-2:].isupper()
-    return capitals and not text[1:2].islower()  # "US" and "B-C": one word
+    capitals = shown[-2:].isalpha() and shown[-2:].isupper() and not text[1:2].islower()
+    if not first.isupper() or capitals or spaceless(last) or last in _JOINERS:
+        return None  # "US" and "B-C" may be one word
+    return False
 
 
 def _shares(start: str, text: str) -> bool:

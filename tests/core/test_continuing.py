@@ -80,6 +80,8 @@ def test_text_in_a_script_without_capitals_is_judged_by_its_words():
 
 def test_capitals_in_the_middle_of_a_word_go_on():
     assert goes_on(SHOWN + " with US", "B-C plugs")
+    assert goes_on(SHOWN + " with US", "B plugs")
+    assert not goes_on(SHOWN + " with US", "A parcel, we said, to Norway takes three")
     assert not goes_on(SHOWN + " with US", "But there is more")
     assert not goes_on(SHOWN + " with A", "But there is more")
 
