@@ -18,7 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from service.simulator import plan as plans
 from service.simulator.admission import MAX_BODY_BYTES, Admission, admit
-from service.simulator.answers import Reply, compose
+from service.simulator.answers import Reply, begun, compose
+from service.simulator.answers.continuation import chosen
+from service.simulator.answers.detection import detect
 from service.simulator.connection import remove_buffers
 from service.simulator.errors import Refusal, error_body, html_page
 from service.simulator.faults import Fault
@@ -72,8 +74,6 @@ async def _begin(send: Send, status: int, length: int, content_type: str = _JSON
 async def _send_ending(send: Send, work: Work, body: bytes, outcome: str, *, cut: bool) -> None:
     """A whole answer, of which `cut` leaves one half out; the work ends before its last byte."""
     sent = body[: len(body) // 2] if cut else body
-    if not work.stalls:
-        work.end(outcome)  # whatever the reader does
     await _begin(send, 200, len(body))
     await send({"type": "http.response.body", "body": sent[:-1], "more_body": True})
     await work.written(send)
@@ -143,9 +143,9 @@ class _Exchange:
                 await silence(fault.number("for"))
         start = asyncio.get_running_loop().time()
         if sum(request.prompt_tokens) > LARGE_PROMPT:
-            reply = shaped(await asyncio.to_thread(self._reply), faults)
+            reply = await asyncio.to_thread(self._reply)
         else:
-            reply = shaped(self._reply(), faults)
+            reply = self._reply()
         cached = simulation.cache.cached_tokens(admission.account, request)
         identity = simulation.identity(number)
         spoken = plans.answer(reply, request, identity, cached)
@@ -162,6 +162,15 @@ class _Exchange:
         ).run()
 
     def _reply(self) -> Reply:
+        """What is said now: of an answer that is to be continued, what comes next."""
+        options, digest = self._simulation.options, self._record.prompt_hash
+        return shaped(
+            self._whole_reply(),
+            self._admission.faults,
+            chosen(options.continuation, f"{options.seed}/{digest}"),
+        )
+
+    def _whole_reply(self) -> Reply:
         simulation, admission = self._simulation, self._admission
         for script in simulation.scripts:
             if script.fits(admission.newest, self._record.prompt_hash):
@@ -170,6 +179,8 @@ class _Exchange:
                     script.text,
                     tool_calls=script.tool_calls,
                     finish_reason=script.finish_reason,
+                    continued=begun(admission.request.messages)[1],
+                    language=detect(script.text),
                 )
         return compose(admission.request, simulation.options.seed)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from service.simulator.modes import MODES, SEEDED
 from service.simulator.options import (
     DEFAULT_MODELS,
     MAX_LAG_MS,
@@ -66,6 +67,13 @@ from service.simulator.options import (
     default="on",
     show_default=True,
     help="Whether answers have the field `object`.",
+)
+@click.option(
+    "--continuation",
+    type=click.Choice([*MODES, SEEDED]),
+    default=SEEDED,
+    show_default=True,
+    help="How it goes on with an answer that it is asked to continue.",
 )
 @click.option(
     "--release-lag-ms",

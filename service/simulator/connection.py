@@ -29,8 +29,6 @@ class Connection(HttpToolsProtocol):
         self.scope["extensions"] = {_EXTENSION: {"remove": self._remove_buffers}}
 
     def _remove_buffers(self) -> None:
-        if self.transport.is_closing():
-            return  # its socket may be another connection's by now
         self.transport.set_write_buffer_limits(high=0)
         kernel = self.transport.get_extra_info("socket")
         kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 1)  # byte

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.simulator.errors import TABLE, Stage
+from service.simulator.modes import MODES
 
 FOREVER = -1.0
 
@@ -38,8 +39,8 @@ STREAM_KINDS: dict[str, dict[str, float]] = {
     "empty": {},  # an answer without content
     "pace": {"first_token_ms": FOREVER, "tokens_per_second": FOREVER},  # this request's own
     "long": {"tokens": 600.0},  # the answer repeated to this length
-    "repeat": {},  # asked to continue, it begins from the start again
-    "overlap": {"characters": 20.0},  # asked to continue, it says the last characters again
+    # Asked to continue, it does it in this way instead of the one that the seed picks.
+    **{mode: {"words": 0.0} if mode == "repeat" else {} for mode in MODES},  # 0: by the seed
     "hang": {"for": FOREVER},  # accepted, but no response headers
 }
 REFUSING_KINDS: dict[str, tuple[Stage, dict[str, float]]] = {
@@ -94,7 +95,7 @@ def make_fault(kind: str, given: Mapping[str, object]) -> Fault:
             raise FaultError(f"{kind} {name}={value!r} is not a number") from error
     if "code" in numbers and str(int(numbers["code"])) not in TABLE:
         raise FaultError(f"{kind} code={int(numbers['code'])} is not in the error table")
-    if numbers.get("bytes", 1) < 1 or numbers.get("every", 1) < 1:
+    if any(numbers[name] < 1 for name in ("bytes", "every", "words") if name in given):
         raise FaultError(f"{kind} needs a number of at least 1")
     return Fault(kind, stage, numbers)
 

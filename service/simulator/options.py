@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from service.simulator.modes import MODES, SEEDED
+
 TIERS = {"V0": 50, "V1": 100, "V2": 300, "V3": 500}  # the provider's benefit levels, this model
 MAX_TIER = 100_000
 MAX_LAG_MS = 500  # of a place that lingers after the last byte
@@ -48,6 +50,7 @@ class SimulatorOptions:
     finish_reason: str = "absent"  # on chunks before the last; or "null", as the documents say
     web_search_stream: bool = False  # search results on the stream's last chunk
     duplicate_request_id: str = "ignore"  # or "refuse": 1231 while the first is in flight
+    continuation: str = SEEDED  # how it goes on if asked to continue: one of `MODES`, or by seed
     release_lag_ms: float = 0.0  # a place in the tier is free so long after the last byte
     disconnect_delay_ms: float | None = (
         0.0  # work is aborted so long after its client left; or never
@@ -142,6 +145,7 @@ CHANGEABLE: dict[str, Callable[[str, object], Any]] = {
     "finish_reason": _one_of("absent", "null"),
     "web_search_stream": _switch,
     "duplicate_request_id": _one_of("ignore", "refuse"),
+    "continuation": _one_of(*MODES, SEEDED),
     "release_lag_ms": _number(0, MAX_LAG_MS),
     "disconnect_delay_ms": parse_delay,
     "write_stall": _switch,

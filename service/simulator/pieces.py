@@ -31,12 +31,32 @@ _PIECE = re.compile(
     rf"|\s+{_M}"
     rf"|\S{_M}(?:\u200d\S{_M})*"
 )
+_SPACELESS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+_RUN = re.compile(rf"((?:[{_SPACELESS}]{_M})+)|[^\s{_SPACELESS}]+")
+_SIGN = re.compile(rf"[{_SPACELESS}]{_M}")
 _REMEMBERED_LENGTH = 20_000  # longer texts are counted anew: they seldom come twice
 
 
 def split(text: str) -> list[str]:
     """`text` in pieces of one model token; joined they are `text`."""
     return _PIECE.findall(text)
+
+
+def last_words(text: str, words: int) -> str:
+    """The end of `text` from its last so many words on; all of it if there are fewer.
+
+    A word is what stands between spaces. In Chinese and Japanese, where nothing separates words, it
+    is two characters, counted from the end of each run of them.
+    """
+    starts: list[int] = []
+    for run in _RUN.finditer(text):
+        start = run.start()
+        if run.group(1):
+            signs = [start + sign.start() for sign in _SIGN.finditer(run.group())]
+            starts += signs[: len(signs) % 2] + signs[len(signs) % 2 :: 2]
+        elif text[start].isalnum() or not starts or text[start - 1].isspace():
+            starts.append(start)  # else it is the punctuation of the word before it
+    return text[starts[-words] :] if words <= len(starts) else text
 
 
 @lru_cache(maxsize=4096)

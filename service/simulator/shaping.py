@@ -1,4 +1,4 @@
-"""Faults that change what is said, not how it is sent."""
+"""What is said of an answer: its length under a fault, and how it goes on with one begun."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ from dataclasses import replace
 
 from service.simulator import pieces
 from service.simulator.answers import Reply
+from service.simulator.answers.continuation import Continuation, going_on
 from service.simulator.faults import Fault
+from service.simulator.modes import MODES
 
 _MAX_LONG = 16_384  # model tokens; the model's own cap
 
 
-def shaped(reply: Reply, faults: list[Fault]) -> Reply:
-    """The reply under `long`, `repeat` and `overlap`."""
+def shaped(reply: Reply, faults: list[Fault], continuation: Continuation) -> Reply:
+    """The reply under `long`, and of one to be continued what comes next, as a fault may ask.
+
+    Tool calls come whole: nothing of them can have been told before.
+    """
     for fault in faults:
         if fault.kind == "long":
             reply = replace(reply, text=_lengthened(reply.text, fault.whole("tokens")))
-        elif fault.kind == "repeat":
-            reply = replace(reply, text=reply.continued + reply.text)
-        elif fault.kind == "overlap":
-            kept = max(0, len(reply.continued) - fault.whole("characters"))
-            reply = replace(reply, text=reply.continued[kept:] + reply.text)
-    return reply
+        elif fault.kind in MODES:
+            words = int(fault.numbers.get("words", 0)) or continuation.words
+            continuation = Continuation(fault.kind, words)
+    if not reply.continued or reply.tool_calls:
+        return reply
+    text = going_on(reply.text, reply.continued, reply.language, continuation)
+    return replace(reply, text=text)
 
 
 def _lengthened(text: str, tokens: int) -> str:

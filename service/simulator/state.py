@@ -99,6 +99,7 @@ class Simulation:
             "finish_reason": options.finish_reason,
             "web_search_stream": options.web_search_stream,
             "duplicate_request_id": options.duplicate_request_id,
+            "continuation": options.continuation,
             "release_lag_ms": options.release_lag_ms,
             "disconnect_delay_ms": shown_delay(options.disconnect_delay_ms),
             "write_stall": options.write_stall,

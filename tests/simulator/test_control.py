@@ -25,6 +25,13 @@ WRONG = [
     ({"seed": 1.5}, "seed: 1.5 is not a whole number"),
     ({"unknown_fields": "drop"}, "unknown_fields: 'drop' is none of ignore, refuse"),
     ({"object_field": 1}, "object_field: 1 is neither true nor false"),
+    (
+        {"continuation": "guess"},
+        "continuation: 'guess' is none of exact, repeat, restart, reworded",
+    ),
+    ({"continuation": None}, "continuation: None is none of exact, repeat"),
+    ({"faults": [{"kind": "repeat", "words": 0}]}, "repeat needs a number of at least 1"),
+    ({"faults": [{"kind": "exact", "words": 3}]}, "exact takes nothing, not 'words'"),
     ({"release_lag_ms": 501}, "release_lag_ms: 501 is not within 0…500"),
     ({"release_lag_ms": -1}, "release_lag_ms: -1 is not within 0…500"),
     ({"release_lag_ms": "never"}, "release_lag_ms: 'never' is not a number"),

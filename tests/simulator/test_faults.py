@@ -172,14 +172,6 @@ def test_a_request_may_hang_before_its_headers(api: Api, simulator, stream: bool
     assert time.monotonic() - begun >= 0.1
 
 
-def test_a_continuation_may_begin_again_or_overlap(api: Api) -> None:
-    text = whole(api)
-    messages = [*question("hello")["messages"], {"role": "assistant", "content": text[:30]}]
-    assert api.ask(messages=messages) == text[30:]
-    assert api.ask(messages=messages, simulate="repeat") == text
-    assert api.ask(messages=messages, simulate="overlap characters=12") == text[18:]
-
-
 def test_standing_faults_say_for_which_requests_they_are(api: Api, simulator) -> None:
     simulator.control(
         faults=[
@@ -221,7 +213,16 @@ def test_a_duplicate_request_id_is_refused_while_the_first_is_in_flight(api, sim
 
 
 @pytest.mark.parametrize(
-    "spec", ["stall after", "stall after=x", "comments every=0", "error_200 code=7", "1302 after=1"]
+    "spec",
+    [
+        "stall after",
+        "stall after=x",
+        "comments every=0",
+        "repeat words=0",
+        "exact words=3",
+        "error_200 code=7",
+        "1302 after=1",
+    ],
 )
 def test_a_wrong_spec_raises(spec: str) -> None:
     with pytest.raises(FaultError):

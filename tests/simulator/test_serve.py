@@ -142,8 +142,9 @@ def test_a_wrong_option_is_one_line_and_code_2(words: list[str], text: str) -> N
             {"release_lag_ms": 250, "disconnect_delay_ms": "never", "write_stall": True},
         ),
         (["--disconnect-delay-ms", "1500"], {"disconnect_delay_ms": 1500}),
+        (["--continuation", "preamble"], {"continuation": "preamble"}),
     ],
-    ids=["default", "all", "delay"],
+    ids=["default", "all", "delay", "continuation"],
 )
 def test_what_the_endpoint_does_not_tell_is_told_at_the_start(
     words: list[str], shown: dict[str, object]
@@ -158,10 +159,18 @@ def test_what_the_endpoint_does_not_tell_is_told_at_the_start(
         program.stop()
 
 
-def test_a_wrong_word_for_write_stall_names_the_right_ones() -> None:
-    ended = command("--port", "0", "--write-stall", "maybe")
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--write-stall", "'maybe' is not one of 'on', 'off'"),
+        ("--continuation", "'maybe' is not one of 'exact', 'repeat', 'restart', 'reworded'"),
+        ("--release-lag-ms", "'maybe' is not a valid float"),
+    ],
+)
+def test_a_wrong_word_for_an_option_says_what_is_right(option: str, text: str) -> None:
+    ended = command("--port", "0", option, "maybe")
     assert ended.returncode == 2
-    assert "'maybe' is not one of 'on', 'off'" in ended.stderr
+    assert text in ended.stderr
 
 
 def test_a_parent_that_is_a_file_is_refused(tmp_path) -> None:

@@ -92,6 +92,16 @@ async def test_a_full_tier_stays_full_while_a_reader_sleeps(api: Api, simulator)
     assert simulator.stats()["over_tier_starts"] == 1
 
 
+async def test_the_last_model_token_must_be_through_before_the_work_ends(simulator) -> None:
+    """One white space, however long, is one model token: all before it was taken."""
+    text = "So" + " " * 300_000
+    simulator.control(write_stall=True, scripts=[{"match": "hello", "text": text}])
+    connection = asleep(simulator, "")
+    await stalled(simulator)
+    assert streamed(await wake(connection)).text == text
+    assert simulator.stats()["outcomes"] == {"stop": 1}
+
+
 async def test_a_short_answer_does_not_stall(simulator) -> None:
     """The reader's kernel takes it, whether the reader reads or not."""
     simulator.control(write_stall=True)

@@ -8,6 +8,7 @@ finds the best passage and its sentences (`search`) and answers in the customer'
 """
 
 from service.simulator.answers.brain import compose
+from service.simulator.answers.continuation import begun
 from service.simulator.answers.reply import Reply
 
-__all__ = ["Reply", "compose"]
+__all__ = ["Reply", "begun", "compose"]

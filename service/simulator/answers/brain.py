@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from service.simulator.answers import functions, websearch, wording
+from service.simulator.answers.continuation import begun
 from service.simulator.answers.facts import Facts, parse
 from service.simulator.answers.lexicon import language
 from service.simulator.answers.question import Kind, Question, fold_conversation
@@ -19,12 +20,11 @@ from service.simulator.validation import ChatRequest
 
 MAX_HISTORY = 24  # of the customer's messages that follow-ups are resolved over
 MAX_QUESTION = 2000  # characters of a message that are understood; the rest is only counted
-_SEAM = 20  # characters of a text to go on from that are looked for in the answer
 
 
 def compose(request: ChatRequest, seed: int) -> Reply:
     """The reply to a request; the same for the same request and seed."""
-    messages, continued = _without_continued(request.messages)
+    messages, continued = begun(request.messages)
     facts = _facts(messages)
     texts = [
         unmarked(str(message["content"]))[:MAX_QUESTION]
@@ -37,7 +37,7 @@ def compose(request: ChatRequest, seed: int) -> Reply:
     newest = questions[-_trailing(messages) :]
     result = _tool_result(messages)
     if result is None:
-        call = _tool_call(request, newest[-1], texts, seed, facts)
+        call = _tool_call(request, messages, newest[-1], texts, facts)
         if call is not None:
             return call
         text, findings = _spoken(newest, facts, seed)
@@ -50,17 +50,7 @@ def compose(request: ChatRequest, seed: int) -> Reply:
         text = _as_json(text, newest[-1], findings)
     search = web_search_of(request.tools)
     web = websearch.results(search, facts, findings) if search is not None else None
-    return Reply(_going_on(text, continued), web_search=web, continued=continued)
-
-
-def _without_continued(
-    messages: Sequence[Mapping[str, Any]],
-) -> tuple[Sequence[Mapping[str, Any]], str]:
-    """The messages, and the assistant's text to go on from if they end in one."""
-    last = messages[-1]
-    if last["role"] == "assistant" and not last.get("tool_calls"):
-        return messages[:-1], str(last.get("content") or "")
-    return messages, ""
+    return Reply(text, web_search=web, continued=continued, language=newest[-1].language)
 
 
 def _facts(messages: Sequence[Mapping[str, Any]]) -> Facts:
@@ -92,7 +82,11 @@ def _tool_result(messages: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _tool_call(
-    request: ChatRequest, question: Question, texts: Sequence[str], seed: int, facts: Facts
+    request: ChatRequest,
+    messages: Sequence[Mapping[str, Any]],
+    question: Question,
+    texts: Sequence[str],
+    facts: Facts,
 ) -> Reply | None:
     if question.kind != Kind.QUESTION:
         return None
@@ -106,9 +100,9 @@ def _tool_call(
     if not functions.is_order_number(choice.missing):
         return None
     text = wording.needed(question.language, None)
-    if not any(message["role"] == "assistant" for message in request.messages):
+    if not any(message["role"] == "assistant" for message in messages):
         text += "\n\n" + wording.demo_line(question.language)
-    return Reply(text)
+    return Reply(text, continued=begun(request.messages)[1], language=question.language)
 
 
 def _spoken(questions: Sequence[Question], facts: Facts, seed: int) -> tuple[str, list[Finding]]:
@@ -143,15 +137,3 @@ def _as_json(text: str, question: Question, findings: Sequence[Finding]) -> str:
     sources = [finding.passage.title for finding in findings]
     answer = {"answer": text, "language": question.language, "sources": sources}
     return orjson.dumps(answer).decode()
-
-
-def _going_on(text: str, continued: str) -> str:
-    """What of `text` comes after `continued`."""
-    if not continued:
-        return text
-    if text.startswith(continued):
-        return text[len(continued) :]
-    place = text.find(continued[-_SEAM:])
-    if place >= 0:
-        return text[place + len(continued[-_SEAM:]) :]
-    return f"\n\n{text}"
