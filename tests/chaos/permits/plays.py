@@ -13,18 +13,18 @@ from tests.chaos.permits.stage import Stage
 class Lengths:
     """Seconds. The long form's are those that the figures are stated for."""
 
-    before: float = 1.0  # of a full tier, before anything happens
+    before: float = 0.5  # of a full tier, before anything happens
     steady: float = 7.0
     after: float = 2.0  # with everybody back
     paused: float = 6.0  # a stopped worker
     lease: float = 1.0  # where a worker is stopped: it lapses long before the worker is back
-    outliving_ms: tuple[int, int] = (2000, 4500)  # requests, then: most of them outlive the lease
+    outliving_ms: tuple[int, int] = (1500, 3500)  # requests, then: most of them outlive the lease
     away: float = 4.0  # a stopped Valkey
     emptied: float = 4.0  # after a Valkey came back without its keys
     recovered: float = 1.5  # after a worker's death; from then on all is as it was
     killed: float = 10.0  # after it
     lagging: float = 1.0  # while the replica learns nothing
-    storm: float = 12.0
+    storm: float = 10.0
 
 
 LONG = Lengths()
