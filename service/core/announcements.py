@@ -1,4 +1,4 @@
-"""How a model says that it goes on, instead of going on: "Sure, continuing:".
+"""How a model says that it goes on, or says it again, instead of going on: "Sure, continuing:".
 
 Openers count where a mark follows them, so that "Sure, here is" is one and "of course you can" is
 none; and only with their capital where their script has one: the rest of "measure, then" is no
@@ -36,6 +36,34 @@ selvfølgelig|klart|naturligvis|jeg fortsætter|fortsættelse|javel|forstået
 selvsagt|jeg fortsetter|fortsettelse|den er grei|forstått
 """
 
+_AGAIN = """
+in other words|put differently|to put it differently|that is to say|in short|let me rephrase
+换句话说|换言之|也就是说|总之|简而言之
+другими словами|иными словами|иначе говоря|короче говоря
+en otras palabras|dicho de otro modo|es decir|en resumen
+anders gesagt|mit anderen worten|anders ausgedrückt|kurz gesagt
+en d'autres termes|en d’autres termes|autrement dit|en bref|en résumé
+in altre parole|in altri termini|vale a dire|in breve
+por outras palavras|em outras palavras|ou seja|em resumo
+innymi słowy|inaczej mówiąc|krótko mówiąc
+言い換えますと|言い換えると|つまり|要するに
+met andere woorden|anders gezegd|kortom
+بعبارة أخرى|بكلمات أخرى|باختصار
+başka bir deyişle|diğer bir deyişle|yani|kısacası
+jinými slovy|jinak řečeno|stručně řečeno
+nói cách khác|nói ngắn gọn|tóm lại
+به عبارت دیگر|به بیان دیگر|خلاصه
+más szóval|másképpen|röviden
+με άλλα λόγια|δηλαδή|εν συντομία
+cu alte cuvinte|altfel spus|pe scurt
+med andra ord|kort sagt|annorlunda uttryckt
+іншими словами|інакше кажучи|коротко кажучи
+toisin sanoen|lyhyesti|toisin sanottuna
+다시 말해|다시 말하면|다시 말씀드리면|요약하면
+med andre ord|kort fortalt|anderledes sagt
+с други думи|накратко|иначе казано
+"""
+
 _GOING_ON = """
 continu|left off|fortsetz|fortsett|fortsätt|fortsæt|weiter|продолж|продовж|продълж|kontynu|pokrač
 folytat|συνεχ|συνέχ|jatk|devam|tiếp tục|ادامه|متابع|أكمل|تكمل|继续|接着|接下来|续|続|계속|이어
@@ -48,14 +76,14 @@ def _any_of(table: str) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-_OPENS = re.compile(rf"(?:{_any_of(_OPENERS)})\s?[,.!:;，。！：、،؛–—-]", re.IGNORECASE)
+_OPENS = re.compile(rf"(?:{_any_of(_OPENERS + _AGAIN)})\s?[,.!:;，。！：、،؛–—-]", re.IGNORECASE)
 _SENTENCE = r"[^\n.!?。！？]*"
 _SAYS_SO = re.compile(rf"{_SENTENCE}(?:{_any_of(_GOING_ON)}){_SENTENCE}[:：]", re.IGNORECASE)
 _LEADING = "\"'“„«([*_`~¡"
 
 
 def announces(text: str) -> bool:
-    """Whether ``text`` begins by saying that the answer goes on."""
+    """Whether ``text`` begins by saying that the answer goes on, or is told again."""
     said = text.lstrip().lstrip(_LEADING)
     if not said or said[0].islower():
         return False

@@ -13,10 +13,11 @@ there is what the text ends with.
 
 from typing import NamedTuple
 
-from service.core.sentences import clings, starts_word, weight
+from service.core.sentences import clings, spaceless, starts_word, weight
 
 TAIL = 400  # characters from the shown end in which an echo begins, unless it is the text's start
-LEAST = 8  # letters; less is a coincidence
+LEAST = 8  # letters, or their weight; less is a coincidence
+LEAST_SPACELESS = 6  # of Chinese and Japanese: three ideographs say as much as two words
 LEAST_INSIDE = 20  # where it ends before the shown end: phrases like "takes three days." come again
 LEAST_WORDS = 3  # or so many whole words, however short
 CONTEXT = 4  # characters before a place that make it the same place in a pattern
@@ -57,7 +58,8 @@ def _echoes_from(shown: str, at: int, text: str, lead: int) -> bool:
         return False
     whole_words = starts_word(shown, at)
     same = shown[at:] if to_the_end else text
-    enough = weight(same) >= (LEAST if to_the_end else LEAST_INSIDE)
+    least = LEAST_SPACELESS if any(map(spaceless, same)) else LEAST
+    enough = weight(same) >= (least if to_the_end else LEAST_INSIDE)
     if not enough and not (to_the_end and whole_words and len(same.split()) >= LEAST_WORDS):
         return False
     goes_on = lead or not whole_words or text[0].isspace() or clings(text)

@@ -33,6 +33,24 @@ def test_a_model_says_that_it_goes_on(text):
 @pytest.mark.parametrize(
     "text",
     [
+        "In other words: we", "In short, we", "换句话说：我们", "Другими словами: мы",
+        "En otras palabras: el", "Anders gesagt: Wir", "En d'autres termes : nous",
+        "In altre parole: noi", "Por outras palavras: nós", "Innymi słowy: my",
+        "言い換えますと：当店",
+        "Met andere woorden: wij", "بعبارة أخرى: نحن", "Başka bir deyişle: biz",
+        "Jinými slovy: my", "Nói cách khác: chúng", "به عبارت دیگر: ما", "Más szóval: mi",
+        "Με άλλα λόγια: εμείς", "Cu alte cuvinte: noi", "Med andra ord: vi",
+        "Іншими словами: ми", "Toisin sanoen: me", "다시 말해: 저희", "Med andre ord: vi",
+        "С други думи: ние",
+    ],
+)  # fmt: skip
+def test_a_model_says_that_it_says_it_again(text):
+    assert announces(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "", " ", "sure, then", "Surely it is.", "Sure it is.", "Of course you can",
         "Our sizes: S, M",
         "We continue to ship. Sizes: S", "Continue with the form", "好的衣服", "当然可以退货",

@@ -32,9 +32,10 @@ def test_three_whole_words_are_an_echo_however_short():
     assert found("We ship it to us at 5", "at 5 or so") == []
 
 
-def test_an_ideograph_weighs_two_letters():
-    assert found("寄往挪威的包裹需要三个工作日", "个工作日左右") == ["个工作日"]
-    assert found("寄往挪威的包裹需要三个工作日", "工作日左右") == []
+def test_three_ideographs_are_an_echo_of_the_end_and_two_are_none():
+    assert found("寄往挪威的包裹需要三个工作日", "工作日左右") == ["工作日"]
+    assert found("寄往挪威的包裹需要三个工作日", "作日左右") == []
+    assert found("スイスへのお荷物の送料は4", "送料は4.90ユーロです") == ["送料は4"]
 
 
 def test_a_phrase_within_the_text_must_be_longer_than_one_that_is_its_end():
