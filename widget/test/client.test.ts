@@ -286,3 +286,64 @@ test("random cuts lose nothing and double nothing", async () => {
     assert.ok(rig.states.every((state) => state.endsWith("acked")), `${rig.states}`);
   }
 });
+
+test("a worker that goes in the middle of an answer is left without a flicker", async () => {
+  const rig = await new Rig().live();
+  const texts: string[] = [];
+  const states: string[] = [];
+  const activities: (string | null)[] = [];
+  const look = () => {
+    texts.push(rig.client.conversation.messages.find(({ m }) => m === 2)?.text ?? "");
+    activities.push(rig.client.conversation.activity?.state ?? null);
+    states.push(rig.client.connection.state);
+  };
+  const old = rig.socket;
+  await rig.clock.pass(10_000);
+  old.say(created(1, 1, "m1", "hello"), started(2, 2, [1]));
+  old.say({ type: "answer.status", m: 2, state: "thinking" });
+  old.say({ type: "goaway", after_ms: 2_000, reason: "deploy" });
+  await rig.clock.pass(500);
+  const fresh = rig.socket;
+  assert.notEqual(fresh, old);
+  fresh.accept();
+  assert.deepEqual(fresh.of("hello")[0]!.pos, ["e1", 2]);
+  look();
+  fresh.say({ ...WELCOME, pos: ["e1", 2], mode: "replay" });
+  look(); // what goes on still goes on
+  assert.equal(old.closed, 1000);
+  fresh.say(delta(3, 2, 0, "Hello"));
+  look();
+  assert.deepEqual(activities, ["thinking", "thinking", null]);
+  fresh.say(delta(4, 2, 5, " there"), done(5, 2, "Hello there"));
+  look();
+  assert.deepEqual(texts, ["", "", "Hello", "Hello there"]);
+  assert.ok(states.every((state) => state === "live"));
+});
+
+test("what the old socket brought while the new one's snapshot was on its way is not taken back", async () => {
+  const rig = await new Rig().live();
+  const old = rig.socket;
+  await rig.clock.pass(10_000);
+  old.say(created(1, 1, "m1", "hello"), started(2, 2, [1]), delta(3, 2, 0, "Hello"));
+  old.say({ type: "goaway", after_ms: 0, reason: "deploy" });
+  await rig.clock.pass(0);
+  const fresh = rig.socket;
+  fresh.accept();
+  old.say(delta(4, 2, 5, " there"));
+  const open = { m: 2, author: "assistant", text: "Hello", r: 0, done: false, answers: [1] };
+  fresh.say({ ...WELCOME, pos: ["e1", 3] }, { ...SNAPSHOT, pos: ["e1", 3], messages: [open] });
+  assert.equal(rig.client.conversation.messages.find(({ m }) => m === 2)!.text, "Hello there");
+  fresh.say(delta(4, 2, 5, " there"), delta(5, 2, 11, "!"), done(6, 2, "Hello there!"));
+  assert.equal(rig.client.conversation.messages.find(({ m }) => m === 2)!.text, "Hello there!");
+  assert.deepEqual(rig.client.conversation.pos, ["e1", 6]);
+});
+
+test("a reset takes back what an older place in the log had brought", async () => {
+  const rig = await new Rig().live();
+  rig.socket.say(created(1, 1, "m1", "hello"), started(2, 2, [1]), delta(3, 2, 0, "Hello"));
+  rig.socket.say({ ...WELCOME, pos: ["e1", 1], mode: "reset" });
+  assert.equal(rig.client.conversation.pos, null);
+  rig.socket.say({ ...SNAPSHOT, pos: ["e1", 1] });
+  assert.deepEqual(rig.client.conversation.pos, ["e1", 1]);
+  assert.deepEqual(rig.client.conversation.messages, []);
+});

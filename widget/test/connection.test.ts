@@ -350,14 +350,65 @@ test("an old socket that goes before its successor is welcomed makes no pause", 
   assert.equal(rig.connection.send({ type: "answer.stop", m: 1 }), true);
 });
 
-test("a successor that fails leaves the old socket in place", async () => {
+/** A live rig whose worker goes, and whose first successor has just been opened. */
+async function leaving(): Promise<Rig> {
   const rig = await new Rig().live();
   await rig.clock.pass(10_000);
   rig.socket.say({ type: "goaway", after_ms: 0, reason: "deploy" });
   await rig.clock.pass(0);
+  assert.equal(rig.sockets.length, 2);
+  return rig;
+}
+
+test("a successor that fails leaves the old socket in place, and has another, later each time", async () => {
+  const rig = await leaving();
+  const waits: number[] = [];
+  for (let failure = 0; failure < 3; failure += 1) {
+    rig.socket.end(1006);
+    assert.equal(rig.state, "live");
+    assert.equal(rig.sockets[0]!.closed, null);
+    waits.push(Math.min(...rig.clock.due));
+    await rig.clock.pass(waits.at(-1)!);
+    assert.equal(rig.sockets.length, failure + 3);
+  }
+  assert.deepEqual(waits, [250, 500, 1000]);
+  rig.socket.accept();
+  rig.socket.say(WELCOME);
+  assert.equal(rig.sockets[0]!.closed, 1000);
+  assert.equal(rig.connection.send({ type: "answer.stop", m: 1 }), true);
+  assert.equal(rig.socket.of("answer.stop").length, 1);
+  await rig.clock.pass(60_000);
+  assert.equal(rig.sockets.length, 5);
+});
+
+test("a successor that nobody welcomes is given up after ten seconds, and has another", async () => {
+  const rig = await leaving();
+  const [old, hanging] = rig.sockets;
+  rig.socket.accept();
+  await rig.clock.pass(10_000);
+  assert.equal(hanging!.closed, 1000);
+  await rig.clock.pass(250);
+  assert.equal(rig.sockets.length, 3);
+  assert.equal(old!.closed, null);
+});
+
+test("an old socket that goes while its next successor is waited for is lost like any other", async () => {
+  const rig = await leaving();
   rig.socket.end(1006);
-  assert.equal(rig.state, "live");
-  assert.equal(rig.sockets[0]!.closed, null);
+  rig.sockets[0]!.end(1006);
+  assert.equal(rig.state, "waiting");
+  await rig.clock.pass(0);
+  assert.equal(rig.sockets.length, 3);
+  await rig.clock.pass(9_000);
+  assert.equal(rig.sockets.length, 3, "no successor of a socket that is gone");
+});
+
+test("a chat that is put away while it leaves opens no socket any more", async () => {
+  const rig = await leaving();
+  rig.connection.sleep();
+  assert.deepEqual(rig.sockets.map(({ closed }) => closed), [1000, 1000]);
+  await rig.clock.pass(60_000);
+  assert.equal(rig.sockets.length, 2);
 });
 
 test("being sent away again at once is no endless chase", async () => {

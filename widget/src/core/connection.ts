@@ -6,12 +6,13 @@
  *
  * Three things are easy to get wrong. A *link* is one attempt, and what a link that is no longer
  * ours still reports is ignored. A socket may be dead without closing, and only its silence tells
- * (`silence.ts`). And on `goaway` the successor is opened, greeted and
- * welcomed before the old link goes: frames that arrive twice are harmless, a pause is not.
+ * (`silence.ts`). And on `goaway` the successor is opened (`departure.ts`), greeted and welcomed
+ * before the old link goes: frames that arrive twice are harmless, a pause is not.
  */
 
 import { CLOSE, SPREAD_FROM, backoff, verdictOf } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
+import { Departure } from "./departure.ts";
 import type { Event, State } from "./machine.ts";
 import { next } from "./machine.ts";
 import type { SessionOutcome } from "./session.ts";
@@ -64,11 +65,10 @@ export class Connection {
   #renewed = false;
   #failures = 0;
   #round = 0; // a new number whenever what runs now must not report any more
-  #departures = 0;
   #pings = 0;
   #liveSince = 0;
   #timer: Timer = null;
-  #departure: Timer = null;
+  readonly #departure: Departure;
   readonly #silence: Silence;
   readonly #at: Surroundings;
   readonly #owner: Owner;
@@ -76,7 +76,10 @@ export class Connection {
   constructor(surroundings: Surroundings, owner: Owner) {
     this.#at = surroundings;
     this.#owner = owner;
-    this.#silence = new Silence(surroundings.clock, () => this.#ping(), () => this.#lost(0));
+    const { clock, random } = surroundings;
+    this.#silence = new Silence(clock, () => this.#ping(), () => this.#lost(0));
+    const leave = () => (this.#successor = this.#open());
+    this.#departure = new Departure(clock, random, leave, () => this.#failed());
   }
 
   get state(): State {
@@ -154,8 +157,9 @@ export class Connection {
   #release(): void {
     this.#round += 1;
     this.#silence.stop();
-    for (const timer of [this.#timer, this.#departure]) if (timer !== null) this.#at.clock.cancel(timer);
-    this.#timer = this.#departure = null;
+    this.#departure.stop();
+    if (this.#timer !== null) this.#at.clock.cancel(this.#timer);
+    this.#timer = null;
     for (const link of [this.#link, this.#successor]) if (link !== null) hangUp(link);
     this.#link = this.#successor = null;
   }
@@ -183,7 +187,7 @@ export class Connection {
     };
     link.socket.onmessage = (event) => this.#received(link, event.data);
     link.socket.onclose = (event) => {
-      if (link === this.#successor) this.#successor = null;
+      if (link === this.#successor) this.#failed();
       else if (this.#successor !== null) this.#succeed();
       else this.#lost(event.code);
     };
@@ -211,6 +215,7 @@ export class Connection {
 
   /** The old link went before its successor was welcomed: wait for that one, it is on its way. */
   #succeed(): void {
+    this.#departure.stop();
     this.#link = this.#successor;
     this.#successor = null;
     this.#timer = this.#at.clock.after(CONNECT_MS, () => this.#lost(0));
@@ -219,6 +224,7 @@ export class Connection {
   #welcomed(link: Link, frame: Welcome): void {
     if (frame.token !== undefined) this.#token = frame.token;
     if (link === this.#successor) {
+      this.#departure.stop();
       hangUp(this.#link!);
       this.#link = link;
       this.#successor = null;
@@ -276,17 +282,15 @@ export class Connection {
   // -- goaway -----------------------------------------------------------------------------------
 
   #depart(afterMs: number): void {
-    if (this.#departure !== null || this.#successor !== null) return;
-    // A worker that goes may be met again at once: the second time in a row is not in a hurry.
-    const settled = this.#at.clock.now() - this.#liveSince >= STABLE_MS;
-    this.#departures = settled ? 0 : this.#departures + 1;
-    // Not all at once: somewhere in the first half of the time that is left.
-    const soon = (this.#at.random() * afterMs) / 2;
-    const wait = this.#departures > 1 ? backoff(this.#departures, this.#at.random) : soon;
-    this.#departure = this.#at.clock.after(wait, () => {
-      this.#departure = null;
-      if (this.#state === "live") this.#successor = this.#open();
-    });
+    if (this.#successor !== null) return;
+    this.#departure.begin(afterMs, this.#at.clock.now() - this.#liveSince >= STABLE_MS);
+  }
+
+  /** The successor came to nothing; the old link still serves. */
+  #failed(): void {
+    if (this.#successor !== null) hangUp(this.#successor);
+    this.#successor = null;
+    this.#departure.failed();
   }
 }
 

@@ -93,21 +93,28 @@ function broken(state: Conversation): Step {
 }
 
 function welcomed(state: Conversation, frame: Welcome): Step {
+  const replay = frame.mode === "replay";
   const next: Conversation = {
     ...state,
     id: frame.conversation,
+    // After a reset nothing that we have is a place in the log any more.
+    pos: frame.mode === "reset" ? null : state.pos,
     status: frame.status,
-    queue: null,
-    activity: null,
+    // What is going on still does where the log goes on: whoever moves to another socket sees no flicker.
+    queue: replay ? state.queue : null,
+    activity: replay ? state.activity : null,
     typing: null,
-    awaiting: frame.mode !== "replay",
+    awaiting: !replay,
   };
   // A replay goes on from a position in the same log. Anything else has been promised a snapshot.
-  if (frame.mode === "replay" && state.pos?.[0] !== frame.pos[0]) return broken(next);
+  if (replay && state.pos?.[0] !== frame.pos[0]) return broken(next);
   return settled(next);
 }
 
 function restored(state: Conversation, frame: Snapshot): Conversation {
+  // While two sockets overlap, the old one may have brought more than the new one's snapshot knows.
+  const [epoch, offset] = state.pos ?? [null, 0];
+  if (epoch === frame.pos[0] && offset > frame.pos[1]) return { ...state, awaiting: false, tries: 0 };
   return {
     ...state,
     pos: frame.pos,
