@@ -38,9 +38,9 @@ class Plan(msgspec.Struct, frozen=True):
     scenes_s: float
 
 
-# About 5.5 minutes, and 80 seconds. At 500 ms the first round of waiters is served by 1.5 s.
-FULL = Plan(3, Phases(SHORT_MS, 0.6, 2.4, 1.2), Phases(LONG_MS, 2.6, 5.0), 30.0)
-QUICK = Plan(1, Phases(SHORT_MS, 0.5, 1.5, 1.0), Phases(LONG_MS, 2.0, 3.0), 8.0)
+# About 5.5 and 1.3 minutes. At 500 ms the first round of waiters is served by 1.5 s.
+FULL = Plan(3, Phases(SHORT_MS, 0.6, 2.4, 1.2), Phases(LONG_MS, 2.6, 4.6), 28.0)
+QUICK = Plan(1, Phases(SHORT_MS, 0.4, 1.2, 0.8), Phases(LONG_MS, 1.6, 2.6), 6.0)
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -117,7 +117,12 @@ def collect(
         if name == NOTHING
     }
     return Figures(
-        rows=[row(found, bench[hold_ms]) for (_, hold_ms), found in groups.items()],
+        rows=[
+            row(groups[name, hold_ms], bench[hold_ms])
+            for hold_ms in sorted(bench)
+            for name in CONTENDERS
+            if (name, hold_ms) in groups
+        ],
         handover_ms=(
             statistics.median(percentile(run.handovers, 0.5) for run in logged),
             statistics.median(percentile(run.handovers, 0.99) for run in logged),

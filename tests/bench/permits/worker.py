@@ -28,9 +28,9 @@ from tests.bench.permits.upstream import Upstream
 
 SPREAD = 0.1  # of a hold, either way
 GIVE_UP = 0.1  # of the acquisitions of the churn
-DRAIN_S = 3.0  # at 20 ms holds all waiters are served in 0.15 s; who is not by then is stuck
-PROBE_S = 1.5  # to get what is free: one round trip, or one poll
-CLEAR_S = 1.0  # for probers that wait for other probers
+DRAIN_S = 2.0  # at 20 ms holds all waiters are served in 0.15 s; who is not by then is stuck
+PROBE_S = 1.0  # to get what is free: one round trip, or one poll
+CLEAR_S = 0.5  # for probers that wait for other probers
 
 now = time.monotonic_ns
 
