@@ -371,7 +371,7 @@ test("a successor that fails leaves the old socket in place, and has another, la
     await rig.clock.pass(waits.at(-1)!);
     assert.equal(rig.sockets.length, failure + 3);
   }
-  assert.deepEqual(waits, [250, 500, 1000]);
+  assert.deepEqual(waits, [500, 1000, 2000]);
   rig.socket.accept();
   rig.socket.say(WELCOME);
   assert.equal(rig.sockets[0]!.closed, 1000);
@@ -387,7 +387,7 @@ test("a successor that nobody welcomes is given up after ten seconds, and has an
   rig.socket.accept();
   await rig.clock.pass(10_000);
   assert.equal(hanging!.closed, 1000);
-  await rig.clock.pass(250);
+  await rig.clock.pass(500);
   assert.equal(rig.sockets.length, 3);
   assert.equal(old!.closed, null);
 });

@@ -9,7 +9,7 @@
 import { backoff } from "./backoff.ts";
 import type { Clock, Timer } from "./clock.ts";
 
-export const GREETED_MS = 10_000; // a successor that nobody has welcomed by then hangs in some proxy
+const GREETED_MS = 10_000; // a successor that nobody has welcomed by then hangs in some proxy
 
 export class Departure {
   readonly #clock: Clock;
@@ -17,8 +17,7 @@ export class Departure {
   readonly #open: () => unknown;
   readonly #giveUp: () => void;
   #timer: Timer = null;
-  #chased = 0; // sent away so often by who had only just taken us in
-  #failures = 0;
+  #tries = 0; // in a row: successors that failed, and workers that went when they had just taken us in
 
   /** `open` the successor; `giveUp` one that hangs, which counts as one that failed. */
   constructor(clock: Clock, random: () => number, open: () => unknown, giveUp: () => void) {
@@ -31,17 +30,15 @@ export class Departure {
   /** The worker goes, in `afterMs` at the latest. `settled`: we had been with it for a while. */
   begin(afterMs: number, settled: boolean): void {
     if (this.#timer !== null) return; // told again
-    this.#chased = settled ? 0 : this.#chased + 1;
-    this.#failures = 0;
+    this.#tries = settled ? 0 : this.#tries + 1;
     // Somewhere in the first half of the time, so that the second is left for what goes wrong.
-    const soon = (this.#random() * afterMs) / 2;
-    this.#leaveIn(this.#chased > 1 ? backoff(this.#chased, this.#random) : soon);
+    this.#leaveIn(this.#tries > 1 ? backoff(this.#tries, this.#random) : (this.#random() * afterMs) / 2);
   }
 
   failed(): void {
     this.stop();
-    this.#leaveIn(backoff(this.#failures, this.#random));
-    this.#failures += 1;
+    this.#tries += 1;
+    this.#leaveIn(backoff(this.#tries, this.#random));
   }
 
   /** The successor is welcome, or there is nothing to leave any more. */
@@ -52,10 +49,7 @@ export class Departure {
 
   #leaveIn(ms: number): void {
     this.#timer = this.#clock.after(ms, () => {
-      this.#timer = this.#clock.after(GREETED_MS, () => {
-        this.#timer = null;
-        this.#giveUp();
-      });
+      this.#timer = this.#clock.after(GREETED_MS, this.#giveUp);
       this.#open();
     });
   }
