@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-import random
-import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -17,13 +15,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from service.clients.model import GlmModel
-from service.core import wire
 from service.core.errors import StoreUnavailable
 from service.edge import metrics
 from service.edge.assets import Assets, PanelRoute
 from service.edge.context import WorkerContext
 from service.edge.customers import CustomerSockets
+from service.edge.drain import Drain
 from service.edge.health import health
+from service.edge.pause_watch import PauseWatch
 from service.edge.permit_watch import PermitWatch
 from service.edge.sessions import SessionRoute
 from service.edge.sockets import Sockets
@@ -47,9 +46,6 @@ log = structlog.get_logger("parley.app")
 
 MEET_S = 2.0  # a Redis that is there answers within milliseconds
 LOOK_S = 0.25  # between looks at the readiness
-SPREAD_S = 2.0  # sockets are sent away over so long, so that they do not all come back at once
-MOVE_S = 1.0  # for a new socket and its hello, before the old one is closed by us
-LEFT_S = 0.5  # of the drain, kept for the sockets' end
 
 
 class Worker:
@@ -73,6 +69,7 @@ class Worker:
                     "heartbeats": self.sockets.beat(),
                     "permits": self.permits.run(),
                     "permit watch": PermitWatch(self.permits, speaks=self.context.slot == 0).run(),
+                    "pause watch": PauseWatch(self.sockets).run(),
                     "readiness": self._watch(),
                     "drain": self._drain(),
                 }
@@ -230,22 +227,9 @@ class Worker:
             raise
 
     async def _drain(self) -> None:
-        """Send the sockets away one by one, let running answers end, then say that it is done.
-
-        Who was sent away gets the time that it was told, and a moment to move: were all closed at
-        once, they would all come back at once.
-        """
         await self.context.draining.wait()
         self.ready = False
-        end = self.context.drain_by - LEFT_S
-        left_s = max(0.0, end - time.monotonic())
-        spread_s = min(SPREAD_S, left_s / 2)
-        for socket in self.sockets:
-            socket.say(wire.goaway(random.randint(0, int(1000 * spread_s)), "deploy"))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(min(left_s, spread_s + MOVE_S)):
-                await self.sockets.gone()
-        await self.turns.drain(max(0.0, end - time.monotonic()))
+        await Drain(self.sockets, self.turns, by=self.context.drain_by).run()
         self.context.drained.set()
 
 

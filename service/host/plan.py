@@ -19,7 +19,8 @@ ROOT = Path(service.__file__).parent.parent
 class Plan:
     """``environ`` is what the workers read their settings from; ``settings`` are the same, read.
 
-    ``stop_s``: seconds from the signal to the end of the last process.
+    ``stop_s``: seconds from the signal to the end of the last process. ``rolls``: SIGHUP has the
+    workers replaced; else it stops everything, as it does where a terminal closes.
     """
 
     command: str
@@ -27,6 +28,7 @@ class Plan:
     environ: Mapping[str, str] = field(repr=False)  # it holds the model's key
     stop_s: float
     demo: bool = False
+    rolls: bool = False
     application: str = APPLICATION
 
 

@@ -7,6 +7,8 @@ import secrets
 import socket
 from collections.abc import Callable
 
+import structlog
+
 from service.edge.context import State
 from service.host.channel import Channel, Message
 from service.host.folder import Traces
@@ -16,12 +18,16 @@ from service.host.tallies import VARIABLE, forget_gauges
 SILENT_S = 5.0  # as long as a permit session's lease: no stopped worker outlives its permits
 START_S = 30.0  # imports on a busy machine, before the first beat
 TICK_S = 0.5
+ENDING_S = 1.5  # after the drain: close frames (1 s), the application's own end
+
+log = structlog.get_logger("parley.supervisor")
 
 
 class WorkerProcess:
     """Started by ``start``, it ends with ``ended``; ``session`` is new for every process.
 
-    ``failure`` is the line of a worker that could not start, "" where there was none.
+    ``failure`` is the line of a worker that could not start, "" where there was none. ``decided``:
+    it has been ready, or it is ``gone``.
     """
 
     def __init__(self, name: str, session: str, changed: Callable[[], None]) -> None:
@@ -32,6 +38,8 @@ class WorkerProcess:
         self.failure = ""
         self.started = asyncio.get_running_loop().time()
         self.wants_socket = asyncio.Event()
+        self.decided = asyncio.Event()
+        self.gone = asyncio.Event()
         self._changed = changed
         self._heard = False
         self._silent_s = 0.0
@@ -90,6 +98,8 @@ class WorkerProcess:
         self.serving = self.serving or "serving" in message
         self.state = message.get("state", self.state)
         self.failure = message.get("failed", self.failure)
+        if self.state == "ready":
+            self.decided.set()
         self._changed()
 
     def listen(self, listening: socket.socket) -> None:
@@ -97,6 +107,17 @@ class WorkerProcess:
 
     def drain(self, within_s: float) -> None:
         self._channel.say({"drain": within_s})
+
+    async def leave(self, within_s: float) -> None:
+        """Have it drain; return when it is dead, by force where it takes longer."""
+        self.drain(max(0.0, within_s - ENDING_S))
+        try:
+            async with asyncio.timeout(within_s):
+                await self._process.wait()
+        except TimeoutError:
+            log.warning("worker_killed", name=self.name, pid=self.pid)
+            self.kill()
+            await self._process.wait()
 
     def bereave(self, session: str) -> None:
         """Tell it that another worker has died."""
@@ -121,3 +142,5 @@ class WorkerProcess:
         await self._process.wait()
         self._channel.finish()
         forget_gauges(self._tallies, self.pid)
+        self.decided.set()
+        self.gone.set()

@@ -78,6 +78,7 @@ async def _serve(
         settings=load(workers_environ),
         environ=workers_environ,
         stop_s=max(0.0, settings.drain_s - MARGIN_S),
+        rolls=True,
         application=application,
     )
 

@@ -4,6 +4,8 @@ Order of the start: companions (Valkey, simulator), Redis looked at, fence notic
 predecessor left, workers. Order of the end: slots closed and workers drained, notices, simulator,
 Valkey last, all within ``Plan.stop_s``; a second signal ends everything at once. However this
 process ends, nothing of it is left: workers end with their channel, companions with their parent.
+
+Between the two, SIGHUP has the workers replaced one by one (`roll.py`), where the plan says so.
 """
 
 import asyncio
@@ -23,15 +25,15 @@ from service.host.folder import Traces
 from service.host.notices import Notices, permit_office
 from service.host.plan import Plan
 from service.host.port import Port
-from service.host.process import WorkerProcess
+from service.host.process import ENDING_S, WorkerProcess
+from service.host.roll import Roll, Terminal
 from service.host.slot import Slot, WorkersDie, first_outcomes
 from service.host.tallies import tallies
 from service.store.connection import Commands, make_connection
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 READY_S = 5.0  # from the first connection; with Redis there it takes half a second
 MEET_S = 2.5  # a Redis that is there answers within milliseconds
-WORKER_ENDING_S = 1.5  # after the drain: close frames (1 s), the application's own end
 RESERVE_S = 2.0  # after the workers: notices, simulator, Valkey
 NOTICES_S = 0.3
 COMPANION_S = 1.0
@@ -60,6 +62,8 @@ class Supervisor:
         self._companions = companions
         self._up = up
         self._slots: list[Slot] = []
+        self._roll = Roll(lambda: self._slots, leave_s=plan.stop_s)
+        self._terminal = Terminal()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._changed = asyncio.Event()
@@ -69,7 +73,8 @@ class Supervisor:
 
     @property
     def workers(self) -> list[WorkerProcess]:
-        return [slot.worker for slot in self._slots if slot.worker is not None]
+        """All that live; while a slot is rolled it has two."""
+        return [worker for slot in self._slots for worker in slot.living]
 
     @property
     def ready(self) -> bool:
@@ -103,14 +108,23 @@ class Supervisor:
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
+        # A SIGINT that is ignored at the start says nothing: shells do so for what a script starts
+        # in the background, and who sends one means it. But nohup wants to be left alone.
         for number in STOPPING:
-            # nohup wants to be left alone. A SIGINT that is ignored at the start says nothing:
-            # shells do so for what a script starts in the background; who sends one means it.
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._signalled)
+            loop.add_signal_handler(number, self._signalled)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self._hung_up)
 
     def _signalled(self) -> None:
         (self._hurry if self._stop.is_set() else self._stop).set()
+
+    def _hung_up(self) -> None:
+        if self._stop.is_set():
+            return  # a terminal that closes says so twice
+        if not self.plan.rolls or self._terminal.closed:
+            self._stop.set()
+        else:
+            self._roll.ask()
 
     # -- start and watch ----------------------------------------------------------------
 
@@ -149,6 +163,7 @@ class Supervisor:
             await first_outcomes(self._slots)
             await self._until_ready()
             self._up(self)
+            group.create_task(self._roll.run())
 
     async def _until_ready(self) -> None:
         """Until every worker would take customers, or it is clear that this takes longer."""
@@ -211,7 +226,7 @@ class Supervisor:
         workers_s = stop_s - min(RESERVE_S, stop_s * 0.4)
         self.port.close()
         for slot in self._slots:
-            slot.drain(max(0.0, workers_s - WORKER_ENDING_S))
+            slot.drain(max(0.0, workers_s - ENDING_S))
         await self._end_workers(workers_s)
         if self._notices is not None and self._cards is not None:
             with suppress(TimeoutError):
@@ -235,7 +250,7 @@ class Supervisor:
                 worker.kill()
         await ended
         for slot in self._slots:
-            slot.worker = None
+            slot.forget()
         if self._notices is not None:
             for worker in workers:
                 self._notices.dead(worker.session)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.core.errors import StoreUnsuitable
 from service.edge.context import WorkerContext
+from tests.support.eventually import eventually
 
 
 def orderly(worker: WorkerContext) -> Starlette:
@@ -57,6 +59,36 @@ def orderly(worker: WorkerContext) -> Starlette:
         WebSocketRoute("/ws", socket),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+def lingering(worker: WorkerContext) -> Starlette:
+    """As `orderly`, but it is ready, and drained, only while nothing forbids it: files named
+    `unready` and `busy` in the folder of the sites file.
+    """
+    assert worker.settings.sites is not None
+    folder = worker.settings.sites.parent
+
+    async def who(request: Request) -> Response:
+        return JSONResponse({"name": worker.name, "pid": os.getpid()})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async def live() -> None:
+            await _absent(folder / "unready")
+            worker.tell("ready")
+            await worker.draining.wait()
+            await _absent(folder / "busy")
+            worker.drained.set()
+
+        task = asyncio.create_task(live())
+        yield
+        task.cancel()
+
+    return Starlette(routes=[Route("/", who)], lifespan=lifespan)
+
+
+async def _absent(path: Path) -> None:
+    await eventually(lambda: not path.exists(), within=60)
 
 
 def stubborn(worker: WorkerContext) -> Starlette:

@@ -34,6 +34,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             application: str = "orderly",
             *,
             ignoring: signal.Signals | None = None,
+            terminal: int | None = None,
             **changed: str,
         ) -> Running:
             run = Running(
@@ -42,6 +43,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 settings | changed,
                 module="tests.host.launch",
                 ignoring=ignoring,
+                terminal=terminal,
             )
             return stack.enter_context(run)
 

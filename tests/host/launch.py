@@ -3,10 +3,12 @@
 python -m tests.host.launch serve orderly
 """
 
+import os
 import sys
 from functools import partial
 
 import service.host.demo
+import service.host.roll
 import service.host.serve
 from service import cli
 
@@ -15,4 +17,5 @@ if __name__ == "__main__":
     module = {"serve": service.host.serve, "demo": service.host.demo}[command]
     run = getattr(module, command)
     setattr(module, command, partial(run, application=f"tests.host.apps:{application}"))
+    service.host.roll.READY_S = float(os.environ.get("TEST_ROLL_READY_S", "30"))
     cli.main([command], prog_name="parley")

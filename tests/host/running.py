@@ -5,12 +5,14 @@ all, also those that changed their parent, their session or their name.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 import uuid
 from collections.abc import Mapping
@@ -41,10 +43,15 @@ class Running:
         *,
         module: str = "service",
         ignoring: signal.Signals | None = None,
+        terminal: int | None = None,
     ) -> None:
-        """``ignoring``: a signal that is ignored at the start, as shells and nohup have it."""
+        """``ignoring``: a signal that is ignored at the start, as shells and nohup have it.
+        ``terminal``: the descriptor of one for its output; it ends when that one closes.
+        """
 
         def as_from_a_terminal() -> None:
+            if terminal is not None:
+                fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN if number == ignoring else signal.SIG_DFL)
 
@@ -57,7 +64,9 @@ class Running:
         with self._paths[0].open("wb") as out, self._paths[1].open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module, *words],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environ, cwd=folder,
+                stdin=subprocess.DEVNULL, env=environ, cwd=folder,
+                stdout=out if terminal is None else terminal,
+                stderr=err if terminal is None else terminal,
                 start_new_session=True, preexec_fn=as_from_a_terminal,
             )  # fmt: skip
 

@@ -100,9 +100,15 @@ def test_a_slot_that_stays_empty_is_closed_and_opens_again_with_its_worker(start
         assert time.monotonic() < deadline
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_everything_in_good_order(start, redis_url, number):
-    run = start("serve", PARLEY_REDIS_URL=redis_url)
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [("serve", signal.SIGTERM), ("serve", signal.SIGINT), ("demo", signal.SIGHUP)],
+)
+def test_a_signal_ends_everything_in_good_order(start, redis_url, command, number):
+    run = start(
+        command, PARLEY_REDIS_URL=redis_url, PARLEY_MODEL_KEY="k", PARLEY_LOG_LEVEL="info",
+        PARLEY_LOG_FORMAT="json",
+    )  # fmt: skip
     run.until_up()
     run.signal(number)
     assert run.ended(4) == 0
