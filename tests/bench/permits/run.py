@@ -109,16 +109,14 @@ class Worker:
 
 @asynccontextmanager
 async def worker(module: str, orders: msgspec.Struct, name: str) -> AsyncIterator[Worker]:
-    """A process of .venv-bench that runs ``module`` and is ready. It ends with the context."""
+    """A process of .venv-bench that runs ``module``. It ends with the context."""
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
             *(PYTHON, "-m", module, msgspec.json.encode(orders).decode()),
             cwd=ROOT, env=variables(), stdin=PIPE, stdout=PIPE, stderr=errors, limit=LINE_BYTES,
         )  # fmt: skip
         try:
-            made = Worker(process, name, errors)
-            await made.line(START_S)
-            yield made
+            yield Worker(process, name, errors)
             process.stdin.write(b"end\n")  # type: ignore[union-attr]  # it is a pipe
             async with asyncio.timeout(START_S):
                 await process.wait()
@@ -128,6 +126,12 @@ async def worker(module: str, orders: msgspec.Struct, name: str) -> AsyncIterato
             if process.returncode is None:
                 process.kill()
             await process.wait()
+
+
+async def ready(workers: Sequence[Worker]) -> None:
+    """All of them, which start side by side."""
+    for one in workers:
+        await one.line(START_S)
 
 
 def empty(server: Valkey) -> None:
@@ -165,13 +169,13 @@ async def run(
         for number in range(PROCESSES)
     ]  # fmt: skip
     async with AsyncExitStack() as stack:
-        started = [
-            stack.enter_async_context(
+        workers = [
+            await stack.enter_async_context(
                 worker("tests.bench.permits.worker", one, f"{name} {one.session}")
             )
             for one in orders
         ]
-        workers = [await one for one in started]
+        await ready(workers)
         begin = time.monotonic_ns() + round(LEAD_S * 1e9)
         within = phases.length_s + START_S
         watching = asyncio.create_task(valkey_over(server, begin, phases))

@@ -29,6 +29,7 @@ from tests.bench.permits.run import (
     WAITERS,
     WorkerFailed,
     empty,
+    ready,
     worker,
 )
 from tests.bench.permits.scene_worker import AFTER_S
@@ -93,6 +94,7 @@ async def play(server: Valkey, *, window_s: float, seed: int) -> dict[str, Scene
             )
             for scene in scenes
         ]
+        await ready(workers)
         begin = time.monotonic_ns() + round(LEAD_S * 1e9)
         within = WARM_S + window_s + AFTER_S + START_S
         lines = await asyncio.gather(*(one.ask(f"begin {begin}", within) for one in workers))
