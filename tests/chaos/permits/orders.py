@@ -23,6 +23,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     linger_s: float = 1.0
     lease_s: float = 5.0
     heartbeat_s: float = 1.0
+    answers: str = "light"  # see ``ANSWERS``
     lease_only: bool = False
 
 

@@ -12,7 +12,8 @@ from tests.chaos.permits.stage import Stage
 class Result(msgspec.Struct, kw_only=True):
     """What the upstream counted, what the permits and the workers say, and what misses.
 
-    ``most``: requests at once. ``over``: requests that began while the tier was full.
+    ``most``: requests at once. ``over``: requests that began while the tier was full. ``stalled``:
+    requests at once that the upstream could not write to.
     ``used_after``, ``open_after``: permits and requests that still counted after everybody had
     drained. ``misses``: in words, what is not as wanted.
     """
@@ -25,6 +26,7 @@ class Result(msgspec.Struct, kw_only=True):
     over: int
     over_wanted: str
     starts: int
+    stalled: int
     utilisation: float
     utilisation_wanted: float
     window_s: float
@@ -52,6 +54,7 @@ async def measured(scenario: Scenario, seed: int, stage: Stage) -> Result:
         over=counted["over_tier_starts"],
         over_wanted=scenario.wanted.said,
         starts=counted["starts"],
+        stalled=max(sample.stalled for sample in stage.upstream.samples),
         utilisation=round(stage.upstream.utilisation(window.begin, window.end), 4),
         utilisation_wanted=scenario.wanted.utilisation,
         window_s=round(window.end - window.begin, 1),
@@ -88,7 +91,7 @@ def broken(scenario: Scenario, seed: int, tier: int, error: Exception) -> Result
     why = f"it came to no end: {type(error).__name__}: {error}"
     return Result(
         scenario=scenario.name, title=scenario.title, seed=seed, tier=tier, most=0, over=0,
-        over_wanted=scenario.wanted.said, starts=0, utilisation=0.0,
+        over_wanted=scenario.wanted.said, starts=0, stalled=0, utilisation=0.0,
         utilisation_wanted=scenario.wanted.utilisation, window_s=0.0, used_after=0, open_after=0,
         answered=0, given_up=0, cut=0, refused={}, failed={}, misses=[why],
     )  # fmt: skip
@@ -101,7 +104,16 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-HEAD = ("scenario", "most", "over-tier starts", "utilisation", "over", "used after drain", "")
+HEAD = (
+    "scenario",
+    "most",
+    "over-tier starts",
+    "stalled",
+    "utilisation",
+    "over",
+    "used after drain",
+    "",
+)
 
 
 def table(results: Sequence[Result], not_run: Sequence[Scenario]) -> str:
@@ -124,6 +136,7 @@ def _row(result: Result) -> tuple[str, ...]:
         result.title,
         f"{result.most} of {result.tier}",
         f"{result.over} ({result.over_wanted})",
+        f"{result.stalled}",
         f"{result.utilisation:.1%} (>= {result.utilisation_wanted:.0%})",
         f"{result.window_s:g} s",
         f"{result.used_after} (0)",

@@ -41,7 +41,9 @@ HOLDS_MS = (600, 1800)
 
 @dataclass(frozen=True)
 class Scenario:
-    """``stops``: a worker is stopped in it, so leases are short, and requests outlive them."""
+    """``stops``: a worker is stopped in it. So leases are short, requests outlive them, and answers
+    are such that they cannot be written to who does not read.
+    """
 
     name: str
     title: str
@@ -70,6 +72,7 @@ class Scenario:
             release_s=self.release_s,
             lease_s=lease_s,
             heartbeat_s=min(1.0, lease_s / 5),
+            answers="heavy" if self.stops else "light",
             lease_only=self.lease_only,
         )
 

@@ -14,6 +14,16 @@ GREED = 3  # callers for each permit: two thirds of them wait
 FIRST_TOKEN_MS = 80  # of an answer
 TOKENS = 12  # of an answer: enough that it is a stream, few enough for two cores
 
+# Answers by the word that asks for them. A heavy one does not fit into its reader's kernel, whose
+# buffers the rig makes small: while its worker is stopped the upstream cannot write on, and goes on
+# counting it.
+RECEIVE_BYTES = 8_192  # of a worker's connections to the upstream; the kernel doubles it
+HEAVY_CHARACTERS = 4_000  # a letter and its marks: one model token, of 8 KB on the wire
+ANSWERS = {
+    "light": " ".join(["word"] * TOKENS),
+    "heavy": " ".join(["a" + "\u0301" * HEAVY_CHARACTERS] * TOKENS),
+}
+
 
 def timing_of(orders: Orders) -> Timing:
     return Timing(

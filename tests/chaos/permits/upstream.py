@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from tests.chaos.permits.processes import ending_with_us, environment
-from tests.chaos.permits.terms import TOKENS
+from tests.chaos.permits.terms import ANSWERS
 from tests.support.sources import ROOT
 
 START_S = 30.0
@@ -30,6 +30,7 @@ SAMPLE_S = 0.04
 class Sample(NamedTuple):
     at: float  # time.monotonic()
     concurrency: int
+    stalled: int  # of them: the upstream cannot write on
 
 
 class Upstream:
@@ -56,8 +57,8 @@ class Upstream:
         try:
             async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
                 upstream = cls(await _base(process), tier, client)
-                script = {"match": "chaos", "text": " ".join(["word"] * TOKENS)}
-                fixed = {"enforce_tier": False, "keep_requests": 1, "scripts": [script]}
+                scripts = [{"match": word, "text": text} for word, text in ANSWERS.items()]
+                fixed = {"enforce_tier": False, "keep_requests": 1, "scripts": scripts}
                 await upstream.control(**{**fixed, **switches})
                 sampling = asyncio.create_task(upstream._sample())
                 try:
@@ -87,7 +88,8 @@ class Upstream:
         while True:
             with contextlib.suppress(httpx.HTTPError):
                 counted = await self.stats()
-                self.samples.append(Sample(time.monotonic(), counted["concurrency"]))
+                stalled = counted["work"]["stalled"]
+                self.samples.append(Sample(time.monotonic(), counted["concurrency"], stalled))
             await asyncio.sleep(SAMPLE_S)
 
     @property

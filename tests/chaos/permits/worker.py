@@ -27,6 +27,7 @@ from service.core.permit_errors import PermitError
 from service.core.queueing import HeldPermit, QueueClass
 from service.store.connection import Commands
 from service.store.permits import RedisPermits
+from tests.chaos.permits.connections import small_buffers
 from tests.chaos.permits.orders import Account, Orders
 from tests.chaos.permits.terms import FIRST_TOKEN_MS, KEY, MODEL, TOKENS, office_of
 from tests.support.eventually import eventually
@@ -141,7 +142,7 @@ class Callers:
         rate = (TOKENS - 1) / max(0.001, (hold_ms - FIRST_TOKEN_MS) / 1000)
         pace = f"pace first_token_ms={FIRST_TOKEN_MS} tokens_per_second={rate:.3f}"
         request = ModelRequest(
-            messages=[{"role": "user", "content": f"chaos [[simulate:{pace}]]"}],
+            messages=[{"role": "user", "content": f"{self._orders.answers} [[simulate:{pace}]]"}],
             max_tokens=4 * TOKENS,
             user_id="customer",
             request_id=permit.id[-64:],
@@ -173,6 +174,7 @@ async def ready(permits: RedisPermits) -> None:
 
 async def main(orders: Orders) -> None:
     async with AsyncExitStack() as stack:
+        stack.enter_context(small_buffers())
         commands = await stack.enter_async_context(Commands.open(orders.url, name=orders.session))
         office = office_of(commands, orders)
         model = await stack.enter_async_context(
