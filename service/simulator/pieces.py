@@ -54,7 +54,7 @@ def last_words(text: str, words: int) -> str:
         if run.group(1):
             signs = [start + sign.start() for sign in _SIGN.finditer(run.group())]
             starts += signs[: len(signs) % 2] + signs[len(signs) % 2 :: 2]
-        elif text[start].isalnum() or not starts or text[start - 1].isspace():
+        elif text[start].isalnum() or text[start - 1].isspace():
             starts.append(start)  # else it is the punctuation of the word before it
     return text[starts[-words] :] if words <= len(starts) else text
 

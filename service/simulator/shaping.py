@@ -14,17 +14,14 @@ _MAX_LONG = 16_384  # model tokens; the model's own cap
 
 
 def shaped(reply: Reply, faults: list[Fault], continuation: Continuation) -> Reply:
-    """The reply under `long`, and of one to be continued what comes next, as a fault may ask.
-
-    Tool calls come whole: nothing of them can have been told before.
-    """
+    """The reply under `long`, and of one to be continued what comes next, as a fault may ask."""
     for fault in faults:
         if fault.kind == "long":
             reply = replace(reply, text=_lengthened(reply.text, fault.whole("tokens")))
         elif fault.kind in MODES:
             words = int(fault.numbers.get("words", 0)) or continuation.words
             continuation = Continuation(fault.kind, words)
-    if not reply.continued or reply.tool_calls:
+    if not reply.continued:
         return reply
     text = going_on(reply.text, reply.continued, reply.language, continuation)
     return replace(reply, text=text)

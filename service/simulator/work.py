@@ -149,8 +149,9 @@ class Work:
         """Wait for the client to close its connection."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._gone_at = asyncio.get_running_loop().time()
-        self.reconsider()
+        if self._over_at is None:  # else its end is settled, whoever still reads
+            self._gone_at = asyncio.get_running_loop().time()
+            self.reconsider()
 
     def _abort(self) -> None:
         """It was noticed that the client is gone."""

@@ -15,9 +15,13 @@ def running() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def simulator(running: Simulator) -> Simulator:
+def simulator(running: Simulator) -> Iterator[Simulator]:
     running.control(reset=True)
-    return running
+    before = running.program.log.stat().st_size
+    yield running
+    running.stats()  # so that what the last connection's end did is over
+    said = running.program.log.read_text("utf-8")[before:]
+    assert not said, f"a fault of the simulator's own:\n{said}"
 
 
 @pytest.fixture(scope="session")

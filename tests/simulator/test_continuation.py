@@ -97,6 +97,8 @@ def test_words_are_told_apart_by_spaces_or_counted_in_pairs() -> None:
     assert pieces.last_words("寄往挪威的包裹，需要五天。", 2) == "需要五天。"
     assert pieces.last_words("노르웨이로 보내는 소포는", 2) == "보내는 소포는"
     assert pieces.last_words("寄往 Norway 的包裹", 3) == "Norway 的包裹"
+    assert pieces.last_words("寄往Norway的包裹", 3) == "Norway的包裹"
+    assert pieces.last_words("“One” two", 2) == "“One” two"
     assert pieces.last_words("がきが\u3099ぎ", 1) == "が\u3099ぎ"
     assert pieces.last_words("", 3) == ""
 
@@ -216,6 +218,24 @@ def test_a_tool_is_called_whatever_was_told(api: Api) -> None:
         assert answer["message"]["content"] == ""
 
 
+def test_a_script_calls_its_tool_after_what_is_left_of_its_text(api: Api, simulator) -> None:
+    calls = [{"name": "look_up", "arguments": {}}]
+    simulator.control(
+        scripts=[
+            {"match": "first", "text": "Let me look.", "tool_calls": calls},
+            {"match": "second", "tool_calls": calls},
+        ]
+    )
+    for mode in modes.MODES:
+        body = {"model": MODEL, "messages": continued("Let me", "the first")}
+        first = api.post(body, simulate=mode).json()["choices"][0]
+        assert first["finish_reason"] == "tool_calls"
+        assert first["message"]["content"].endswith("look.")
+        body = {"model": MODEL, "messages": continued("Let me", "the second")}
+        second = api.post(body, simulate=mode).json()["choices"][0]
+        assert (second["finish_reason"], second["message"]["content"]) == ("tool_calls", "")
+
+
 def test_an_answer_that_was_not_begun_has_no_way_of_going_on(api: Api, simulator) -> None:
     whole = api.ask("hello")
     for mode in modes.MODES:
@@ -271,6 +291,17 @@ def test_the_seed_picks_among_the_five_ways(api: Api, simulator, whole: str) -> 
     assert set(first) == set(modes.MODES)
     assert ways(7) == first
     assert ways(8) != first
+
+
+def test_the_seed_picks_how_much_is_repeated(api: Api, simulator, whole: str) -> None:
+    simulator.control(continuation="repeat")
+    lengths = set()
+    for at in range(400, 430):
+        text = api.ask(messages=continued(whole[:at], SHIPPING["en"]))
+        lengths.add(len(text.removesuffix(whole[at:]).split()))
+    assert len(lengths) > 5
+    assert min(lengths) >= FEWEST_WORDS
+    assert max(lengths) <= MOST_WORDS
 
 
 def test_each_way_comes_as_often_and_each_number_of_words() -> None:

@@ -53,6 +53,8 @@ def chosen(mode: str, key: str) -> Continuation:
 
 def going_on(whole: str, told: str, code: str, how: Continuation) -> str:
     """What is said after `told`, in the language `code`, so that `whole` is the answer."""
+    if not whole:  # a tool call alone
+        return ""
     own = language(code)
     gap = "" if code in _SPACELESS else " "
     match how.mode:
