@@ -82,7 +82,7 @@ STORM = Scenario(
     holds_ms=(300, 3000),
 )  # fmt: skip
 SCENARIOS = (
-    Scenario("steady", "steady", plays.steady, Wanted(0.97)),
+    Scenario("steady", "steady", plays.steady, Wanted(0.95)),
     Scenario("cancelled", "10 % of waiters cancelled", plays.steady, Wanted(0.93), cancelled=0.1),
     Scenario(
         "worker-paused", "a worker stopped for 6 s", plays.worker_paused, Wanted(0.60),
