@@ -293,11 +293,14 @@ def test_the_seed_picks_among_the_five_ways(api: Api, simulator, whole: str) -> 
     assert ways(8) != first
 
 
-def test_the_seed_picks_how_much_is_repeated(api: Api, simulator, whole: str) -> None:
-    simulator.control(continuation="repeat")
+@pytest.mark.parametrize("simulate", ["", "repeat"], ids=["switch", "fault"])
+def test_the_seed_picks_how_much_is_repeated(
+    api: Api, simulator, whole: str, simulate: str
+) -> None:
+    simulator.control(continuation="exact" if simulate else "repeat")
     lengths = set()
     for at in range(400, 430):
-        text = api.ask(messages=continued(whole[:at], SHIPPING["en"]))
+        text = api.ask(messages=continued(whole[:at], SHIPPING["en"]), simulate=simulate)
         lengths.add(len(text.removesuffix(whole[at:]).split()))
     assert len(lengths) > 5
     assert min(lengths) >= FEWEST_WORDS
