@@ -96,7 +96,7 @@ def row(runs: Sequence[Result], bench_cpu_us: float) -> Row:
         cpu_us=middle(lambda run: run.cpu_us) - own,
         valkey_us=middle(lambda run: run.valkey_us),
         cancelled=sum(run.cancelled for run in runs),
-        stuck=sum(run.stuck for run in runs),
+        stuck=max(run.stuck for run in runs),
         errors=sum(run.errors for run in runs),
         error=next((run.error for run in runs if run.error), ""),
         leaked=worst(leak for run in runs for leak in (run.leaked, run.rows_left)),

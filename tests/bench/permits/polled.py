@@ -1,5 +1,4 @@
-"""A semaphore as Stripe describes its concurrent-requests limiter: a sorted set, asked again and
-again.
+"""A semaphore as Stripe describes its limiter of concurrent requests: a sorted set, polled.
 
 The description (stripe.com/blog/rate-limiters, and the gist it links to) is a sorted set of request
 ids with their times. A script admits while the set has fewer than the capacity; ids older than 60 s
@@ -9,8 +8,8 @@ back later. It is written here as kindly as it can be: dropping the old ids is p
 a caller that is cancelled removes its id in the background.
 
 The description leaves open when to come back. Here: FIRST_S, doubling to LAST_S, each time drawn
-from the half to the whole of it. Stripe's own client begins at 0.5 s, with which a tier of 20 ms
-requests would stand empty; shorter pauses than these cost more CPU than two cores have.
+from the half to the whole of it. Stripe's own client begins at 0.5 s, with which most of a tier of
+20 ms requests would stand empty; shorter pauses than these cost still more CPU.
 """
 
 import asyncio
