@@ -1,10 +1,12 @@
-"""Where the programs are that some tests need and no Python package brings: Chromium and nginx.
+"""Where the programs are that some tests need and no Python package brings: Chromium, nginx, and
+the model checker spin, which writes C and so needs a compiler.
 
 Only the standard library: `.ci/bootstrap.py` asks here too, before anything is installed.
 """
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,3 +57,32 @@ def nginx(environ: Mapping[str, str] = os.environ) -> str | None:
     """nginx, also where /usr/sbin is not on the PATH of an ordinary account; else None."""
     search = os.pathsep.join([environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return shutil.which("nginx", path=search)
+
+
+SPIN_REMEDY = "apt-get install spin gcc"
+
+
+def spin(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The model checker; None, too, where another program has its name."""
+    found = shutil.which("spin", path=environ.get("PATH"))
+    if found is None:
+        return None
+    try:
+        said = subprocess.run([found, "-V"], capture_output=True, check=False, timeout=10).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found if said.startswith(b"Spin Version 6") else None
+
+
+def cc(environ: Mapping[str, str] = os.environ) -> str | None:
+    """A C compiler: CC, or what the machine calls cc, gcc or clang."""
+    for name in (environ.get("CC", ""), "cc", "gcc", "clang"):
+        found = shutil.which(name, path=environ.get("PATH")) if name else None
+        if found is not None:
+            return found
+    return None
+
+
+def verifier(environ: Mapping[str, str] = os.environ) -> str | None:
+    """What `tests/verify` needs: spin, if there is a compiler for what it writes; else None."""
+    return spin(environ) if cc(environ) is not None else None

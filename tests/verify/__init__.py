@@ -1,0 +1,1 @@
+"""The permits' design under a model checker: `python -m tests.verify`, or `make verify`."""
