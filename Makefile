@@ -1,10 +1,11 @@
 # Everything runs in .venv; .ci/bootstrap.py sets up what a target needs, once, and says what it did.
-# Needed beforehand: make, git and Python >= 3.11. PORT and PARLEY_* are passed on.
+# Needed beforehand: make, git and Python >= 3.11. PORT, PARLEY_*, and what stands behind a target
+# (`make bench ONLY=permits`) are passed on.
 
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell command -v $(name))) python3)
 RUN = @$(PYTHON) .ci/bootstrap.py
 
-.PHONY: help install demo test check widget clean
+.PHONY: help install demo test check bench chaos verify widget clean
 
 help: ## show these lines
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
@@ -20,6 +21,15 @@ test: ## run every check and every test
 
 check: ## lint and types only
 	$(RUN) check
+
+bench: ## measure against other libraries; ONLY=permits: that bench alone, QUICK=1: a short one
+	$(RUN) bench
+
+chaos: ## stop, kill and restart what keeps the tier, and count; SEED=7, MINUTES=3
+	$(RUN) chaos
+
+verify: ## check the model of the permits in every order of events; ONLY="lease only", STORY=1
+	$(RUN) verify
 
 widget: ## build the widget
 	$(RUN) widget

@@ -55,6 +55,7 @@ class Need:
 NEEDS = {
     "browser": Need(programs.chromium, ".venv/bin/playwright install --with-deps chromium"),
     "nginx": Need(programs.nginx, "apt-get install nginx"),
+    "spin": Need(programs.verifier, programs.SPIN_REMEDY),
 }
 
 

@@ -144,6 +144,49 @@ def test_a_chromium_that_cannot_be_installed_ends_nothing(monkeypatch):
     assert extras.chromium() == "none, and none could be installed: no route to host"
 
 
+@pytest.mark.parametrize(("may", "said"), [(True, "/usr/bin/spin"), (False, "none")])
+def test_a_missing_spin_comes_with_a_compiler_where_it_may_be_installed(may, said, monkeypatch):
+    ran: list[str] = []
+    monkeypatch.setattr(programs, "verifier", lambda: "/usr/bin/spin" if ran else None)
+    monkeypatch.setattr(extras, "may_install", lambda: may)
+    monkeypatch.setattr(extras, "call", lambda command, **_: ran.append(" ".join(command)))
+    assert extras.spin() == said
+    assert not may or ran[-1].endswith("spin gcc libc6-dev")
+
+
+def test_a_spin_without_a_compiler_is_no_verifier(tmp_path):
+    (tmp_path / "spin").write_text("#!/bin/sh\necho Spin Version 6.5.2\n")
+    (tmp_path / "spin").chmod(0o755)
+    assert programs.spin({"PATH": str(tmp_path)}) == str(tmp_path / "spin")
+    assert programs.verifier({"PATH": str(tmp_path)}) is None
+    (tmp_path / "cc").symlink_to("/bin/sh")
+    assert programs.verifier({"PATH": str(tmp_path)}) == str(tmp_path / "spin")
+
+
+@pytest.mark.parametrize("target", ["bench", "chaos", "verify"])
+def test_a_target_with_a_module_of_its_own_becomes_it_and_passes_its_settings_on(
+    target, monkeypatch
+):
+    became = []
+    monkeypatch.setenv("SEED", "7")
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", target, "--only", "permits"])
+    monkeypatch.setattr(commands, "set_up", lambda steps: True)
+    monkeypatch.setattr(os, "chdir", became.append)
+    monkeypatch.setattr(os, "execve", lambda *what: became.append(what))
+    commands.main([target])
+    folder, (program, words, environment) = became
+    assert folder == ROOT
+    assert words == [program, "-m", f"tests.{target}", "--only", "permits"]
+    assert environment["SEED"] == "7" and "PYTHONPATH" not in environment
+
+
+def test_where_setting_up_fails_no_module_is_begun(monkeypatch):
+    monkeypatch.setattr(commands, "set_up", lambda steps: False)
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("must not run"))
+    assert commands.main(["verify"]) == 1
+
+
 @pytest.mark.parametrize(("ci", "root", "may"), [("", 0, False), ("true", 1000, False)])
 def test_packages_of_the_system_are_for_roots_build_machine_only(ci, root, may, monkeypatch):
     monkeypatch.setenv("CI", ci)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from make import extras, python, widget
-from make.steps import ROOT, Step, call, run_all, say, show
+from make.steps import ROOT, Step, call, environment, run_all, say, show
 
 SERIAL = "system or browser or nginx"  # whole processes and browsers, which would disturb others
 PYTEST = (python.PYTHON, "-m", "pytest", "-q")
@@ -40,6 +40,7 @@ def node_steps(*, all_of_them: bool = False) -> list[Step]:
 
 ITSELF = Step("Parley itself", python.itself, BUG)
 BUILD = Step("Widget", widget.build, BUG)
+SPIN = Step("spin", extras.spin, BUG)
 CHECKS = [
     Step("Lint", lambda: ran(*RUFF, "check"), "`ruff check --fix` mends most of it.", False),
     Step("Format", lambda: ran(*RUFF, "format", "--check"), "`ruff format` mends it.", False),
@@ -81,6 +82,29 @@ def demo() -> int:
     os.execv(python.PARLEY, [str(python.PARLEY), "demo", *sys.argv[2:]])
 
 
+def bench() -> int:
+    return become("tests.bench", [*python_steps(python.DEVELOPMENT), ITSELF])
+
+
+def chaos() -> int:
+    return become("tests.chaos", [*python_steps(python.DEVELOPMENT), ITSELF])
+
+
+def verify() -> int:
+    """Needs no package, but spin and a C compiler; without them it says what to install."""
+    return become("tests.verify", [python_steps(python.DEVELOPMENT)[0], SPIN])
+
+
+def become(module: str, steps: list[Step]) -> int:
+    """Becomes ``python -m module``: words and exit code are its own; it reads ONLY, SEED …."""
+    if not set_up(steps):
+        return 1
+    say("")
+    os.chdir(ROOT)
+    command = [str(python.PYTHON), "-m", module, *sys.argv[2:]]
+    os.execve(command[0], command, environment())
+
+
 def build_widget() -> int:
     steps = [Step("Python environment", python.virtual_environment, python.NO_VENV)]
     if not set_up([*steps, *node_steps(), BUILD]):
@@ -101,6 +125,7 @@ def test() -> int:
             *(*python_steps(python.DEVELOPMENT), ITSELF, *node_steps(all_of_them=True), BUILD),
             Step("Chromium", extras.chromium, BUG),
             Step("nginx", extras.nginx, BUG),
+            SPIN,
         ],
         [
             *CHECKS,
@@ -156,6 +181,9 @@ TARGETS: dict[str, Callable[[], int]] = {
     "demo": demo,
     "test": test,
     "check": check,
+    "bench": bench,
+    "chaos": chaos,
+    "verify": verify,
     "widget": build_widget,
     "clean": clean,
 }

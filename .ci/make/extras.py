@@ -1,4 +1,4 @@
-"""Chromium and nginx: some tests need them, nothing else does.
+"""Chromium, nginx and spin: some tests need them, nothing else does.
 
 What is there is used. Else, on a build machine (CI=true, root, Debian), Debian's package is
 installed; elsewhere Playwright's own Chromium. Where neither can be had the other tests run, and
@@ -40,6 +40,16 @@ def nginx() -> str:
         except Failed as failure:
             return f"none, and none could be installed: {reason(failure)}"
     return programs.nginx() or "none"
+
+
+def spin() -> str:
+    """The model checker, and a C compiler for what it writes."""
+    if programs.verifier() is None and may_install():
+        try:
+            apt("spin", "gcc", "libc6-dev")
+        except Failed as failure:
+            return f"none, and none could be installed: {reason(failure)}"
+    return programs.verifier() or "none"
 
 
 def may_install() -> bool:

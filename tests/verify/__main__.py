@@ -1,4 +1,4 @@
-"""The permits' model, checked: `python -m tests.verify [--only WORDS] [--jobs N] [--story] [--list]`.
+"""The model of the permits, checked: `python -m tests.verify [--only WORDS] [--story] [--list]`.
 
 `make verify` runs every variant; `make verify ONLY="lease only" STORY=1` those with these words in
 their name or flags, and tells the shortest way to what breaks. The exit code is 0 if each design
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tests.verify.search import Found, Tools, VerifyError, search, story, tools
-from tests.verify.variants import ALL, UnknownVariant, Variant, selected
+from tests.verify.variants import UnknownVariant, Variant, selected
 
 JOBS = 2  # searches side by side; each of the large ones takes up to 1.5 GB
 OFF = ("", "0", "no", "false")
@@ -100,7 +100,7 @@ def summary(variants: Sequence[Variant], found: Mapping[Variant, Found], seconds
     good = sum(variant.good for variant in variants)
     states = sum(result.states for result in found.values())
     return (
-        f"{good} designs hold, {len(variants) - good} known faults are found: "
+        f"designs that hold: {good}; known faults that are found: {len(variants) - good}; "
         f"{states:,} states in {seconds:.0f} s"
     )
 

@@ -21,7 +21,10 @@ SECONDS = 300.0  # for one search; the longest takes a tenth of it
 MEGABYTES = 3000  # for one search; the largest takes half of it
 DEPTH = 500_000  # steps on one path; the deepest takes a hundredth of it
 BUCKETS = {False: 20, True: 24}  # bits of the table of states, by `heavy`
+ROOM_FOR_FAIRNESS = "-DNFAIR=8"  # of its 22 processes
 STORY_DEPTH = 120  # steps; every known fault shows within half of it
+
+AGAIN = "and from here on again and again:"
 
 # Found at an assertion: its text, as pan prints it, to what it means.
 MEANINGS = (
@@ -31,8 +34,8 @@ MEANINGS = (
     (r"record\[", "a permit is given twice"),
 )
 UNFINISHED = (
-    (r"max search depth too small", f"not finished: deeper than {DEPTH} steps"),
-    (r"memory|MEMLIM", f"not finished: more than {MEGABYTES} MB"),
+    (r"max search depth too small", "not finished: deeper than it may be"),
+    (r"memory|MEMLIM", "not finished: more memory than it may take"),
     (r"VECTORSZ|too many processes", "not finished: the model is too large for its program"),
 )
 
@@ -83,13 +86,12 @@ async def search(variant: Variant, with_: Tools) -> Found:
 
 
 async def story(variant: Variant, with_: Tools) -> list[str]:
-    """The shortest way to what breaks, an event a line. Empty if nothing does within STORY_DEPTH."""
+    """The shortest way to what breaks, a line an event; empty if none is within STORY_DEPTH."""
     with TemporaryDirectory(prefix="parley-verify-") as name:
         folder = Path(name)
         await _build(variant, with_, folder, *compile_options(variant), "-DREACH")
-        shorter = () if variant.fair else ("-i",)
-        options = [f"-m{STORY_DEPTH if not variant.fair else DEPTH}", "-w20", "-n", *shorter]
-        await _run(folder, "./pan", *options, *(("-a", "-f") if variant.fair else ()))
+        kind = ["-a", "-f"] if variant.fair else ["-i"]  # a cycle cannot be shortened
+        await _run(folder, "./pan", *kind, f"-m{STORY_DEPTH}", "-w20", "-n")
         trail = folder / f"{MODEL.name}.trail"
         if not trail.exists():
             return []
@@ -105,9 +107,11 @@ def told(said: str) -> list[str]:
         if line.startswith("spin: trail ends"):
             break
         if "START OF CYCLE" in line:
-            events.append("and from here on again and again:")
+            events.append(AGAIN)
         elif line.strip() and not line.startswith(("spin:", "ltl ", "Never claim", "starting")):
             events.append(line.strip())
+    if events and events[-1] == AGAIN:
+        events[-1] = "and then nothing more happens"
     return events
 
 
@@ -117,8 +121,8 @@ def model_flags(variant: Variant) -> list[str]:
 
 
 def compile_options(variant: Variant) -> list[str]:
-    """A search that is soon over is not worth an optimised program. NFAIR: room for all processes."""
-    kind = ["-DNFAIR=8"] if variant.fair else ["-DSAFETY", "-DNOCLAIM"]
+    """A search that is soon over is not worth an optimised program."""
+    kind = [ROOM_FOR_FAIRNESS] if variant.fair else ["-DSAFETY", "-DNOCLAIM"]
     effort = "-O2" if variant.heavy else "-O1"
     limits = [f"-DMEMLIM={MEGABYTES}", "-DVECTORSZ=1024"]
     return [effort, "-w", "-DNOREDUCE", *kind, *limits]

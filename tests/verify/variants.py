@@ -1,4 +1,4 @@
-"""The variants of the model: the design as it is within several bounds, and with one part taken away.
+"""The variants of the model: the design as it is, within several bounds, or with a part taken away.
 
 A variant that is known to be bad proves that the model can see the fault: if its search finds
 nothing, the model has become blind, and what it says of the design is worth nothing.
