@@ -156,13 +156,14 @@ def _shown(
 
 
 def i8_a_resume_is_one_of_three_and_right(case: Case) -> Iterator[Violation]:
-    """Every hello gets one welcome, with the mode that its place calls for: a replay of exactly
-    what is missing, or a snapshot (after a reset, too) of what the log told at its place.
+    """Every hello gets one welcome (or a refusal: an error, or the socket's end with a code), with
+    the mode that its place calls for: a replay of exactly what is missing, or a snapshot (after a
+    reset, too) of what the log told at its place.
     """
     for walk in case.walks:
         for said in walk.hellos:
             closed = walk.socket.closed or case.ends()
-            if closed - said.t > case.bounds.settle_s:
+            if closed - said.t > case.bounds.settle_s and not _refused(walk, said):
                 yield _at(walk, said, "a hello without a welcome")
         early = False  # told already that something came too early
         for number, step in enumerate(walk.steps):
@@ -177,6 +178,15 @@ def i8_a_resume_is_one_of_three_and_right(case: Case) -> Iterator[Violation]:
             elif step.said.kind in ("(not JSON)", "(no object)"):
                 yield _at(walk, step.said, "a message that is no frame")
     yield from _snapshots(case)
+
+
+def _refused(walk: Walk, hello: Said) -> bool:
+    """Whether the server said in words, or by its close code, that it cannot serve."""
+    said = any(
+        s.kind == "error" and s.line > hello.line and "ref" not in s.frame
+        for s in walk.socket.frames
+    )
+    return said or 4000 <= (walk.socket.code or 0) < 5000
 
 
 def _welcome(case: Case, walk: Walk, number: int) -> Iterator[Violation]:

@@ -73,6 +73,8 @@ def _messages(case: Case, log: LogTrace) -> Iterator[Violation]:
         if before is not entry:
             yield in_log(log, entry, f"{id} stands twice", epoch=epoch, other=short(before.text))
     if log.final is None:
+        for (epoch, id), entry in seen.items() if case.trace.redis is not None else ():
+            yield in_log(log, entry, f"{id} was accepted, and all is gone", epoch=epoch)
         return
     stored: dict[str, list[int]] = defaultdict(list)
     messages = parsed(log.final["messages"])

@@ -100,8 +100,8 @@ class Link:
             await self._pass_on()
         except _Ended as ended:
             how = ended.how
-        except (ConnectionError, FileNotFoundError):
-            how = Cut(reset=True)  # the server is away, or one of them was killed
+        except (ConnectionError, FileNotFoundError, RuntimeError):
+            how = Cut(reset=True)  # the server is away, or one side went while it was written to
         except NotResp:
             self._proxy.counts["not RESP"] += 1
             how = Cut(reset=True)
@@ -291,7 +291,7 @@ class Link:
 def _close(writer: asyncio.StreamWriter, *, reset: bool) -> None:
     if reset:
         end = writer.get_extra_info("socket")
-        with suppress(OSError):
+        with suppress(OSError, AttributeError):  # None where the other side was first
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
     else:

@@ -241,6 +241,11 @@ BROKEN = [
     ("an answer took too long", later("entry", '"o":44', by=61.0), {"I4", "I5"}),
     ("an accepted message is not stored", lambda records: find(
         records, "state", final=True)["messages"].pop("8"), {"I2", "I4"}),
+    (
+        "a conversation is gone",
+        lambda records: records.remove(find(records, "state", final=True)),
+        {"I4"},
+    ),
     ("a stored answer answers twice", stored(6, answers=[8]), {"I2", "I4"}),
     ("a message is stored under two numbers", lambda records: find(
         records, "state", final=True)["messages"].update({"10": json.dumps(

@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import re
+from asyncio import FIRST_COMPLETED
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from types import TracebackType
@@ -64,14 +65,26 @@ class Watch:
 
     async def final(self) -> None:
         """Write down all that is kept, once everything that was done before is in the trace."""
-        async with asyncio.timeout(CAUGHT_UP_S):
-            await self._following.wait()
-            marker = b"recorded-%d" % next(self._numbers)
-            self._awaited[marker] = asyncio.Event()
-            await self._client.echo(marker)
-            await self._awaited.pop(marker).wait()
+        await self._caught_up()
         await self._look(final=True)
         self._recorder.write("redis", final=True, **await self._everything())
+
+    async def _caught_up(self) -> None:
+        """Until the trace has what was done before. Raises what ended the watch, if it ended."""
+        async with asyncio.timeout(CAUGHT_UP_S):
+            while True:
+                await self._following.wait()
+                marker = b"recorded-%d" % next(self._numbers)
+                seen = self._awaited[marker] = asyncio.Event()
+                await self._client.echo(marker)
+                waiting = asyncio.create_task(seen.wait())
+                await asyncio.wait({waiting, self._task}, timeout=1, return_when=FIRST_COMPLETED)
+                waiting.cancel()
+                del self._awaited[marker]
+                if self._task.done():
+                    self._task.result()
+                if seen.is_set():
+                    return
 
     async def _follow(self) -> None:
         while True:
@@ -87,7 +100,7 @@ class Watch:
                 while True:
                     line = await connection.read_response(disable_decoding=True, timeout=math.inf)
                     self._take(line)
-            except (RedisError, OSError):
+            except (RedisError, OSError, RuntimeError):  # uvloop's word for a closed transport
                 await asyncio.sleep(AGAIN_S)
             finally:
                 self._following.clear()
@@ -107,9 +120,9 @@ class Watch:
         elif b'"FLUSH' in line.upper():
             self._recorder.write("server", t=_time(line), run_id="", why="emptied")
         elif b'"ECHO"' in line.upper():
-            marker = arguments(line)[-1]
-            if marker in self._awaited:
-                self._awaited[marker].set()
+            seen = self._awaited.get(arguments(line)[-1])
+            if seen is not None:
+                seen.set()
 
     def _entry(self, line: bytes) -> None:
         _, key, *rest = arguments(line)

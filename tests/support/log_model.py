@@ -83,7 +83,9 @@ class LogModel:
     def open_turn(self) -> OpenTurn | None:
         """The open turn, as whoever owns it must know it."""
         turn = self.turn
-        return turn and OpenTurn(
+        if turn is None:
+            return None
+        return OpenTurn(
             m=turn.m, fence=self.fence, step=self.step, attempt=turn.attempt,
             revision=turn.revision, answers=turn.answers, replaces=turn.replaces,
             cancelled=turn.cancelled, spent=turn.spent, since_ms=turn.since_ms,
