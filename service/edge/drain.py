@@ -17,7 +17,7 @@ from service.core import wire
 from service.edge.sockets import Socket, Sockets
 from service.flows.turn import Turns
 
-SPREAD_S = 2.0  # for few sockets: enough for eyes and load curves
+SPREAD_S = 1.0  # for few sockets; what is asked here before they have gone must still end here
 RESUMES_A_S = 500  # of many sockets; a worker on a core takes twice as many
 SHARE = 4  # of the time there is, each half of the sockets gets at most this part
 MOVE_S = 1.0  # for a new socket and its hello, before the old one is closed by us

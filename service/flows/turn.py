@@ -63,6 +63,7 @@ class Turns:
         self._newest: dict[str, Job] = {}  # of each conversation that has a task here
         self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
         self.ended: Callable[[str], None] = lambda reason: None  # for metrics
         feeds.stopped = self.stop
         feeds.asked = self.show_again
@@ -103,6 +104,7 @@ class Turns:
 
     async def drain(self, timeout_s: float) -> int:
         """Let running turns end, and give away those that do not. Returns how many those were."""
+        self._draining = True
         end = time.monotonic() + timeout_s
         while self._tasks and (left_s := end - time.monotonic()) > 0:
             await asyncio.wait(self._tasks, timeout=left_s)  # others may begin meanwhile
@@ -111,20 +113,22 @@ class Turns:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        given = (self._give_away(name, writer) for name, writer in unfinished.items())
+        given = (self._give_away(name, writer.turn) for name, writer in unfinished.items())
         await asyncio.gather(*given)
         return len(unfinished)
 
-    async def _give_away(self, conversation: str, writer: AnswerWriter) -> None:
+    async def _give_away(self, conversation: str, turn: OpenTurn) -> None:
         """Only what is in the log is given; what is not, the model says again."""
         try:
-            await self._log.handover(conversation, writer.turn)
+            await self._log.handover(conversation, turn)
         except StoreError as error:  # its lease runs out, too
             log.warning("turn not given away", conversation=conversation, code=error.code)
 
-    async def _renew(self, conversation: str, running: Running) -> None:
+    async def _renew(self, conversation: str, running: Running, *, asks: bool = False) -> None:
+        """Renew the lease; ``asks``: and note that the model is being asked, so that the attempt
+        counts should this worker die of it. Nobody waits for that: the request goes out now."""
         try:
-            if await self._log.renew(conversation, running.writer.turn):
+            if await self._log.renew(conversation, running.writer.turn, asks=asks):
                 running.writer.stopped.set()
         except TurnLost:
             running.lost.set()
@@ -151,6 +155,9 @@ class Turns:
                 while following is not None:
                     job = following
                     following = await self._answer(job, feed)
+                    if following is not None and self._is_left(conversation):
+                        job = following
+                        return await self._give_away(conversation, job.turn)
         except ParleyError as error:
             # Whoever adopts the turn goes on with it; another worker may have done so already.
             log.warning("turn left", conversation=conversation, code=error.code)
@@ -160,6 +167,12 @@ class Turns:
             newest = self._newest.pop(conversation)
             if newest.turn.m > job.turn.m:
                 self.start(newest)
+
+    def _is_left(self, conversation: str) -> bool:
+        """Whether its next turn is better begun by the worker that its sockets went to: while this
+        one drains, what begins here may have to be cut in its middle.
+        """
+        return self._draining and not self._feeds.is_followed(conversation)
 
     async def _answer(self, job: Job, feed: Feed) -> Job | None:
         """One answer, from the first request to its end in the log. Returns what follows."""
@@ -192,7 +205,12 @@ class Turns:
         if writer.stopped.is_set():
             return Ending("stopped")  # adopted with its mark: the model is not asked
         asking = asyncio.create_task(
-            self._asking.ask(job, writer, lambda frame: self._show(writer.feed, frame))
+            self._asking.ask(
+                job,
+                writer,
+                lambda frame: self._show(writer.feed, frame),
+                lambda: self._background(self._renew(job.conversation, running, asks=True)),
+            )
         )
         stopped = asyncio.create_task(writer.stopped.wait())
         lost = asyncio.create_task(running.lost.wait())

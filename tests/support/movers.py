@@ -9,16 +9,14 @@ import asyncio
 import itertools
 import json
 import random
-import time
 from collections import deque
-from dataclasses import dataclass, field
-from statistics import fmean
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.support.client import Client, Conversation, note
+from tests.support.seen import Seen, Watch
 
 BASE_S, CAP_S = 0.5, 20.0  # the widget's waiting times: full jitter up to base x 2^failures
 SPREAD_FROM = 3  # after these close codes everybody comes back at once, so they wait longer
@@ -27,34 +25,6 @@ OPEN_S = 10.0
 PAUSE_S = 1.0  # between an answer and the next question, on average
 
 _names = itertools.count(1)
-
-
-@dataclass
-class Seen:
-    """What customers saw of their answers. ``silences``: the longest within each answer, s."""
-
-    answers: int = 0
-    silences: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)  # from an answer's first piece to its end
-    texts: set[str] = field(default_factory=set)  # of all answers
-    attempts: int = 0
-    rewinds: int = 0
-    moves: int = 0
-    refused: int = 0  # connections, and handshakes
-    cuts: list[int] = field(default_factory=list)  # close codes of sockets without a successor
-
-    @property
-    def longest_s(self) -> float:
-        return max(self.silences, default=0.0)
-
-    def __str__(self) -> str:
-        late = sum(silence > 1.0 for silence in self.silences)
-        return (
-            f"{self.answers} answers of {fmean(self.seconds or [0.0]):.1f} s, {self.moves} moves: "
-            f"{self.rewinds} rewinds, {late} silences over 1 s (longest {self.longest_s:.2f} s), "
-            f"{self.attempts} further attempts, "
-            f"{self.refused} refused connections, {len(self.cuts)} cut sockets {set(self.cuts)}"
-        )
 
 
 class _Link:
@@ -81,9 +51,7 @@ class Mover:
         self._over = False
         self._unacked: dict[str, str] = {}
         self._acked: dict[str, int] = {}
-        self._first: dict[int, float] = {}
-        self._last: dict[int, float] = {}  # message -> when its newest piece came
-        self._silence: dict[int, float] = {}
+        self._watch = Watch(seen)
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -232,7 +200,8 @@ class Mover:
             case "message.ack":
                 self._acked[frame["id"]] = frame["m"]
                 self._unacked.pop(frame["id"], None)
-        self._watch(frame)
+        if "o" in frame and self.view.pos is not None and frame["o"] > self.view.pos[1]:
+            self._watch.look(frame)
         self.view.apply(frame)
 
     async def _welcomed(self, link: _Link, frame: dict[str, Any]) -> None:
@@ -257,25 +226,6 @@ class Mover:
                 await self._link.socket.send(json.dumps(sent))
             except ConnectionClosed:
                 return
-
-    def _watch(self, frame: dict[str, Any]) -> None:
-        """Note what the customer sees of it: pieces that are new, and how long nothing came."""
-        if "o" not in frame or self.view.pos is None or frame["o"] <= self.view.pos[1]:
-            return
-        m, now = frame.get("m", 0), time.monotonic()
-        match frame["type"]:
-            case "answer.delta" | "answer.done" if m in self._last:
-                silence = max(self._silence.get(m, 0.0), now - self._last[m])
-                self._silence[m], self._last[m] = silence, now
-                if frame["type"] == "answer.done":
-                    self._seen.silences.append(silence)
-                    self._seen.seconds.append(now - self._first[m])
-            case "answer.delta":
-                self._first[m] = self._last[m] = now
-            case "answer.rewound":
-                self._seen.rewinds += 1
-            case "answer.started" if frame["attempt"] > 1:
-                self._seen.attempts += 1
 
     # -- the end --------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ import time
 
 from tests.support.eventually import eventually
 from tests.support.instance import Instance, Simulator
-from tests.support.movers import Seen, crowd, while_they_talk
+from tests.support.movers import crowd, while_they_talk
+from tests.support.seen import Seen
 from tests.support.valkey import Valkey
 
 QUESTION = "How long does shipping to Norway take?"
