@@ -173,11 +173,11 @@ inline give_up_registration(i) {
   ghost[i] = true; ghost_ours[i] = listed; ghost_back[i] = returned; ghost_waits[i] = wants
 }
 
-/* Decided after all: unless a newer one was, or its process has been fenced. */
+/* Decided after all: unless the record has a newer one, or its process has been fenced. */
 #ifdef LATE_WORDS_COUNT
-#define outdated(i) (in(i, fenced) && session[i] == gone)
+#define outdated(i) (session[i] == gone && in(i, fenced))
 #else
-#define outdated(i) (ghost_old[i] || (in(i, fenced) && session[i] == gone))
+#define outdated(i) (session[i] == gone -> in(i, fenced) : ghost_old[i])
 #endif
 
 inline decide_ghost(i) {
