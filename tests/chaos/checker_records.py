@@ -123,7 +123,9 @@ class LogTrace:
     def put(self, epoch: str, entry: Entry) -> None:
         known = self.epochs.setdefault(epoch, {}).setdefault(entry.o, entry)
         if known.text != entry.text:
-            self.changed.append((epoch, known, entry))
+            told = {(e, two.o, two.text) for e, _, two in self.changed}
+            if (epoch, entry.o, entry.text) not in told:
+                self.changed.append((epoch, known, entry))
         elif known.swept and not entry.swept:
             self.epochs[epoch][entry.o] = entry
 

@@ -90,6 +90,28 @@ async def test_a_watch_follows_a_server_that_comes_back_and_says_that_it_may_hav
     assert not {"I3", "I5"} & check(trace).broken
 
 
+async def test_a_watch_goes_on_with_the_server_that_takes_over(own, path):
+    """The tail that was lost with the old one is in the trace, and what came in its place, too."""
+    with Valkey() as other, Recorder(path) as recorder:
+        async with Watch(own.url, recorder) as watch:
+            async with ServerWorld.at(own.url) as world:
+                await begin(world.log("a"), "c1")
+                told = Answer(world.log("a"), "c1", await ask(world.log("a"), "c1"))
+                await told.append("Lost")
+            await watch.switch(other.url)
+            async with ServerWorld.at(other.url) as world:
+                await begin(world.log("a"), "c1")
+                told = Answer(world.log("a"), "c1", await ask(world.log("a"), "c1"))
+                await told.append("Else")
+                await told.finish()
+            await watch.final()
+    log = Trace.read(path).logs["c1"]
+    assert [(epoch, one.o, one.text[-8:], two.text[-8:]) for epoch, one, two in log.changed] == [
+        ("e1", 3, ':"Lost"}', ':"Else"}')
+    ]
+    assert check(Trace.read(path)).broken == {"I2", "I5"}, "one epoch, one offset, other bytes"
+
+
 @pytest.mark.system
 async def test_a_run_of_real_workers_keeps_all_ten(own, path):
     """Two customers, two tabs of one, a cut and a resume; only tools there are none."""

@@ -63,6 +63,15 @@ class Watch:
         await asyncio.gather(self._task, return_exceptions=True)
         await self._client.aclose()
 
+    async def switch(self, url: str) -> None:
+        """Follow another server from now on, which takes over from the old one. Call it before
+        anybody writes to the new one, and after the last write to the old one.
+        """
+        await self._caught_up()
+        await self.__aexit__(None, None, None)
+        self._url = url
+        await self.__aenter__()
+
     async def final(self) -> None:
         """Write down all that is kept, once everything that was done before is in the trace."""
         await self._caught_up()
