@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from service.host.process import ENDING_S
 from service.host.slot import Slot
 
 READY_S = 30.0  # imports on a busy machine, and a Redis that is just coming back
@@ -25,10 +26,10 @@ log = structlog.get_logger("parley.supervisor")
 class Roll:
     """Rolls when asked; asked again meanwhile, once more afterwards."""
 
-    def __init__(self, slots: Callable[[], Sequence[Slot]], *, leave_s: float) -> None:
-        """``leave_s``: from the moment that an old worker is told to drain until it is killed."""
+    def __init__(self, slots: Callable[[], Sequence[Slot]], *, drain_s: float) -> None:
+        """``drain_s``: what an old worker's answers have to end in; all of it, as nobody waits."""
         self._slots = slots
-        self._leave_s = leave_s
+        self._leave_s = drain_s + ENDING_S
         self._asked = asyncio.Event()
 
     def ask(self) -> None:

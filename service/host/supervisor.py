@@ -62,7 +62,7 @@ class Supervisor:
         self._companions = companions
         self._up = up
         self._slots: list[Slot] = []
-        self._roll = Roll(lambda: self._slots, leave_s=plan.stop_s)
+        self._roll = Roll(lambda: self._slots, drain_s=plan.settings.drain_s)
         self._terminal = Terminal()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
