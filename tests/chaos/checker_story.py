@@ -51,7 +51,7 @@ class Story:
         self.tell("session", client=name, conversation=self.c, resumed=False)
 
     def open(self, client: str) -> int:
-        number = 1 + sum(record["k"] == "open" for record in self.records)
+        number = 1 + len([record for record in self.records if record["k"] == "open"])
         self.tell("open", client=client, socket=number)
         return number
 
