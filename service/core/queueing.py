@@ -3,14 +3,17 @@
 Values and rules only. Times are seconds of one monotonic clock, given by the caller.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Literal
 
 # A request may run for so long after its worker last heard that its lease was renewed. What counts
 # it ends later by the margin, so that a request is always cut before its permit is given away.
 HOLD_S = 120.0
 MARGIN_S = 2.0
+SWEEP_MIN = 1024  # deadlines kept before those of who has left are looked for
 TELL_MS = 1000  # of ETA at an unchanged place: a display in seconds shows no less
 
 QueueClass = Literal["live", "background"]
@@ -30,6 +33,12 @@ class HeldPermit:
     waited_ms: int
     deadline: float
     outcome: str = ""
+
+    def may_count(self, now: float) -> bool:
+        """Whether it may still be on record. After that it may be somebody else's, and its request
+        was cut a margin before: to say that we have it would count what is not there.
+        """
+        return self.deadline + MARGIN_S > now
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,6 +78,35 @@ class Receipts:
             self.through += 1
             self._beyond.remove(self.through)
         return True
+
+
+@dataclass(slots=True)
+class Deadlines:
+    """Whose time comes next. Cheaper than a timer for each, of which hardly one ever rings.
+
+    Who leaves by itself stays in the heap until its time, or until most of the heap has left.
+    """
+
+    _heap: list[tuple[float, int]] = field(default_factory=list)
+
+    @property
+    def next(self) -> float:
+        return self._heap[0][0] if self._heap else inf
+
+    def add(self, deadline: float, number: int, *, waiting: Container[int]) -> None:
+        """``waiting``: the numbers that still matter."""
+        heappush(self._heap, (deadline, number))
+        if len(self._heap) >= self._sweep_at:
+            self._heap = [entry for entry in self._heap if entry[1] in waiting]
+            heapify(self._heap)
+            self._sweep_at = max(SWEEP_MIN, 2 * len(self._heap))
+
+    def due(self, now: float) -> Iterator[int]:
+        """Take out every number whose deadline has come."""
+        while self._heap and self._heap[0][0] <= now:
+            yield heappop(self._heap)[1]
+
+    _sweep_at: int = SWEEP_MIN
 
 
 def eta_ms(position: int, pace_us: int) -> int:

@@ -1,18 +1,18 @@
 """One command connection per worker, pipelined by itself.
 
 Every coroutine of the worker sends its commands here. ``send`` packs a command and returns a
-Future; a writer task writes whatever has gathered since the last turn of the event loop in one
-piece; a reader task hands the replies out in order. Nobody waits for somebody else's reply, and no
-caller owns I/O: a cancelled caller leaves a cancelled Future behind, whose reply is read and
-dropped. (A client library that lets the caller read the socket loses the connection, or worse, the
-order of replies, when the caller is cancelled.)
+Future; whatever gathers in one turn of the event loop is written in one piece, and the replies are
+handed out in order (store/replies.py). Nobody waits for somebody else's reply, and no caller owns
+I/O: a cancelled caller leaves a cancelled Future behind, whose reply is read and dropped. (A client
+library that lets the caller read the socket loses the connection, or worse, the order of replies,
+when the caller is cancelled.)
 
 A broken connection fails what was in flight with StoreUnavailable: whether such a command was
 executed is not known. Whoever sends again must send something that may be executed twice; the
 functions under `lua/` are written so. While the server is away ``send`` fails at once, and the
 connection is tried again with growing pauses.
 
-The protocol's work (addresses, TLS, AUTH, parsing) is redis-py's; the packing is hiredis's.
+Addresses, TLS and AUTH are redis-py's work; packing and parsing are hiredis's.
 """
 
 import asyncio
@@ -21,29 +21,20 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from typing import Any
 
-import hiredis
 from redis.asyncio.connection import Connection, parse_url
-from redis.exceptions import (
-    ClusterDownError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.exceptions import RedisError, ResponseError
 
 from service.core.errors import StoreUnavailable, StoreUnsuitable
 from service.store.functions import Function
+from service.store.replies import Argument as Argument
+from service.store.replies import Replies, pack
 
 CONNECT_S = 2.0  # a server on the same network answers within milliseconds
 REPLY_S = 5.0  # no command of ours takes longer; a server silent for so long is away
-PAUSES_S = (0.05, 0.1, 0.2, 0.5, 1.0)  # between attempts to connect; the last repeats
+PAUSES_S = (0.05, 0.1, 0.2, 0.3)  # between attempts to connect; a new epoch waits for 1 s
 OLDEST = {"redis": (7, 2), "valkey": (8, 0)}
-
-Argument = bytes | str | int
-_pack = cast(Callable[[tuple[Argument, ...]], bytes], hiredis.pack_command)  # stub too narrow
 
 
 def make_connection(url: str, *, name: str) -> Connection:
@@ -76,9 +67,8 @@ class Commands:
     def __init__(self, url: str, *, name: str) -> None:
         self._url = url
         self._name = name
-        self._unsent: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._in_flight: deque[tuple[asyncio.Future[Any], float]] = deque()
-        self._wake = asyncio.Event()
+        self._wire: Replies | None = None
         self._up = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self.run_id = ""  # the server's, of the present connection; "" while it is away
@@ -123,12 +113,12 @@ class Commands:
         redis.exceptions.ResponseError (the server's own refusal).
         """
         future: asyncio.Future[Any] = self._loop.create_future()
-        if not self._up.is_set():
+        if self._wire is None:
             future.set_exception(StoreUnavailable("not connected to Redis"))
             future.exception()  # who sends several may never look at all of them
             return future
-        self._unsent.append((_pack(args), future))
-        self._wake.set()
+        self._in_flight.append((future, self._loop.time()))
+        self._wire.write(pack(args))
         return future
 
     async def call(self, function: Function, keys: Sequence[str], args: Sequence[Argument]) -> Any:
@@ -163,10 +153,11 @@ class Commands:
                     self.run_id = await _check_server(connection)
                 self._unsuitable = None
                 attempt = 0
+                self._wire = Replies.over(connection, self._answer)
                 self._up.set()
                 for tell in self.on_up:
                     tell()
-                await self._serve(connection)
+                await until_first(self._wire.serve(), self._watch())
             except StoreUnsuitable as error:
                 self._unsuitable = error
             except (RedisError, OSError, TimeoutError, StoreUnavailable):
@@ -174,6 +165,9 @@ class Commands:
             finally:
                 self._up.clear()
                 self.run_id = ""
+                if self._wire is not None:
+                    self._wire.close()
+                    self._wire = None
                 self._fail(StoreUnavailable("the connection to Redis broke"))
                 with suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
@@ -181,34 +175,16 @@ class Commands:
             attempt += 1
             self.reconnects += 1
 
-    async def _serve(self, connection: Connection) -> None:
-        await until_first(self._write(connection), self._read(connection), self._watch())
-
-    async def _write(self, connection: Connection) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch, self._unsent = self._unsent, []
-            now = self._loop.time()
-            self._in_flight.extend((future, now) for _, future in batch)
-            await connection.send_packed_command(
-                [b"".join(packed for packed, _ in batch)], check_health=False
-            )
-
-    async def _read(self, connection: Connection) -> None:
-        while True:
-            reply: Any
-            try:
-                reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
-            except ResponseError as error:
-                reply = error
-            future, _ = self._in_flight.popleft()
-            if future.done():
-                continue
-            if isinstance(reply, ResponseError):
-                future.set_exception(_translated(reply))
-            else:
-                future.set_result(reply)
+    def _answer(self, reply: Any) -> None:
+        future, _ = self._in_flight.popleft()
+        if future.done():
+            return
+        if isinstance(reply, ResponseError):
+            future.set_exception(_translated(reply))
+            if str(reply).startswith("READONLY") and self._wire is not None:
+                self._wire.lose("the server became a replica")  # its name may lead elsewhere now
+        else:
+            future.set_result(reply)
 
     async def _watch(self) -> None:
         while True:
@@ -218,9 +194,7 @@ class Commands:
 
     def _fail(self, error: StoreUnavailable) -> None:
         futures = [future for future, _ in self._in_flight]
-        futures += [future for _, future in self._unsent]
         self._in_flight.clear()
-        self._unsent.clear()
         for future in futures:
             if not future.done():
                 future.set_exception(StoreUnavailable(str(error)))
@@ -247,14 +221,16 @@ async def _check_server(connection: Connection) -> str:
     return str(fields.get("run_id", ""))
 
 
-# redis-py makes classes of their own of some refusals, and takes the code from the text of those.
-_AWAY = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
-_AWAY_CODES = ("OOM", "READONLY", "BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE")
+# Refusals that say nothing about the command: the server cannot do any, for now.
+_AWAY = (
+    *("OOM", "READONLY", "BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE", "LOADING"),
+    *("CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN"),
+)
 
 
 def _translated(error: ResponseError) -> Exception:
     """The server's refusal; StoreUnavailable for one that says nothing about the command."""
-    if not isinstance(error, _AWAY) and not str(error).startswith(_AWAY_CODES):
+    if not str(error).startswith(_AWAY):
         return error
     away = StoreUnavailable(str(error))
     away.__cause__ = error

@@ -26,6 +26,7 @@ from service.core.permit_errors import (
 )
 from service.core.queueing import (
     MARGIN_S,
+    Deadlines,
     HeldPermit,
     QueueClass,
     Receipts,
@@ -82,6 +83,7 @@ class Book:
         self._timing = timing
         self._ring = ring
         self._asks: list[Asker] = []
+        self._deadlines = Deadlines()
         self._cancels: list[int] = []
         self._releases: list[tuple[HeldPermit, str]] = []
         self._receipts = Receipts()
@@ -99,6 +101,7 @@ class Book:
     def ask(self, waiter: Asker) -> None:
         self.waiters[waiter.number] = waiter
         self._asks.append(waiter)
+        self._deadlines.add(waiter.deadline, waiter.number, waiting=self.waiters)
         self._ring()
 
     def forget(self, waiter: Asker) -> None:
@@ -107,12 +110,15 @@ class Book:
             self._cancels.append(waiter.number)
             self._ring()
 
-    def expire(self, waiter: Asker) -> None:
-        """The caller's own deadline has come."""
-        if not waiter.future.done():
-            waiter.future.set_exception(
-                PermitTimeout(position=waiter.position, eta_ms=waiter.eta_ms)
-            )
+    def expire(self, now: float) -> float:
+        """End the wait of every caller whose own deadline has come. Returns the next deadline."""
+        for number in self._deadlines.due(now):
+            waiter = self.waiters.get(number)
+            if waiter is not None and not waiter.future.done():
+                waiter.future.set_exception(
+                    PermitTimeout(position=waiter.position, eta_ms=waiter.eta_ms)
+                )
+        return self._deadlines.next
 
     def give_back(self, permit: HeldPermit, outcome: str) -> None:
         """Raises PermitNotHeld: given back twice, or never ours."""
@@ -156,9 +162,12 @@ class Book:
         self._cancels.clear()
         self._asks.clear()
         if beat:
-            batch.words += heartbeat(self.held.values(), len(self.waiters))
+            batch.words += heartbeat(self._ours(now), len(self.waiters))
             batch.words += self._waits.compose()
         return batch
+
+    def _ours(self, now: float, *returned: HeldPermit) -> list[HeldPermit]:
+        return [one for one in (*self.held.values(), *returned) if one.may_count(now)]
 
     def head(self) -> list[Argument]:
         """What stands before the words of every step."""
@@ -175,7 +184,7 @@ class Book:
         self._receipts = Receipts()
         self.counts.registrations += 1
         batch.registers = True
-        ours = [*self.held.values(), *(permit for permit, _ in batch.releases)]
+        ours = self._ours(now, *(permit for permit, _ in batch.releases))
         waiters = list(self.waiters.values())
         for waiter in waiters:
             waiter.sent = True
@@ -219,9 +228,10 @@ class Book:
             log.warning("permits differ", registration=self._registration)
             self._must_register = True
             self._ring()
-        deadline = self._deadline()
+        deadline, now = self._deadline(), time.monotonic()
         for permit in self.held.values():
-            permit.deadline = deadline
+            if permit.deadline > now:  # one that has passed stays passed: it may be another's now
+                permit.deadline = deadline
         self._read_places(reply)
         self.take(self._registration, reply.grants)
         self.counts.lost_pushes += self.take(self._registration, reply.repeated)

@@ -6,6 +6,7 @@ For supervisors, operators and tests: a fence notice, a limit, a look at the who
 import hashlib
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -53,6 +54,7 @@ def checked_name(name: str) -> str:
     return name
 
 
+@lru_cache(maxsize=4096)  # a flow asks again and again
 def flow_name(flow: str) -> str:
     """A flow as the record has it: bounded, and no customer's address.
 

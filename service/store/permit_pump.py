@@ -11,17 +11,19 @@ import asyncio
 import random
 import time
 from contextlib import suppress
+from math import inf
+from typing import Any
 
 import structlog
-from redis.asyncio.connection import Connection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from service.core.errors import StoreUnavailable
 from service.core.permit_errors import PermitsSchema, PermitsUnavailable
-from service.store.connection import make_connection
+from service.store.connection import make_connection, until_first
 from service.store.permit_book import Asker, Batch, Book
 from service.store.permit_office import PermitOffice
 from service.store.permit_steps import Reply, read_grants
+from service.store.replies import Replies, pack
 
 ACK_S = 0.1  # a receipt waits so long for a step to ride on; after 0.25 s no more grants come
 AWAY_S = 30.0  # a failover is over by then; who has waited for Redis for longer is told so
@@ -42,8 +44,13 @@ class Pump:
         self._bell = asyncio.Event()
         self.book = Book(tier=tier, timing=office.timing, ring=self._bell.set)
         self._inbox = office.inbox(session)
+        self._wire: Replies  # of the inbox, while there is a connection
+        self._last = b"0-0"  # entry of the inbox that was taken last
+        self._inbox_asked = 0.0
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expires_at = inf  # the earliest deadline of a waiter, time.monotonic()
         self._rings_at = 0.0  # of the alarm, on the loop's clock
         self._heartbeat_at = 0.0
         self._due_at = float("inf")  # when time alone may free what our waiters wait for
@@ -61,6 +68,18 @@ class Pump:
         if self._away():
             raise PermitsUnavailable(f"Redis has been away for {AWAY_S:g} s")
         self.book.ask(waiter)
+        if waiter.deadline < self._expires_at:
+            self._expire()
+
+    def _expire(self) -> None:
+        """End the waits whose time has come, and be back at the next deadline."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        now = time.monotonic()
+        self._expires_at = self.book.expire(now)
+        if self._expires_at < inf:
+            self._expiry = self._loop.call_later(self._expires_at - now, self._expire)
 
     async def run(self) -> None:
         """Step whenever there is something to say. Raises Fenced."""
@@ -163,32 +182,45 @@ class Pump:
             connection = make_connection(url, name=f"{self.session}-inbox")
             try:
                 await connection.connect()  # type: ignore[no-untyped-call]
-                last = b"0-0"
-                while True:
-                    last = await self._read_inbox(connection, last)
-            except (RedisError, OSError, TimeoutError) as error:
+                self._wire = wire = Replies.over(connection, self._heard)
+                try:
+                    self._last = b"0-0"
+                    self._ask_inbox()
+                    await until_first(wire.serve(), self._watch_inbox())
+                finally:
+                    wire.close()
+            except (StoreUnavailable, RedisError, OSError, TimeoutError) as error:
                 log.debug("inbox away", session=self.session, detail=str(error)[:200])
                 await asyncio.sleep(PAUSES_S[1] * (1 + random.random()))
             finally:
                 with suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
 
-    async def _read_inbox(self, connection: Connection, last: bytes) -> bytes:
-        """Take what comes after ``last``, if anything does. Returns the new last."""
-        await connection.send_command(
-            "XREAD", "BLOCK", INBOX_BLOCK_MS, "STREAMS", self._inbox, last
-        )
-        streams = await connection.read_response(disable_decoding=True, timeout=INBOX_SILENT_S)
-        if not streams:
-            # Ask for everything from now on: an inbox made anew by a server whose clock went back
-            # numbers its entries lower. What has come before is known as such.
-            return b"0-0"
-        for entry, fields in streams[0][1]:
-            last = entry
+    def _ask_inbox(self) -> None:
+        """For what comes after the last entry; the server answers at once, or when it is there."""
+        self._inbox_asked = self._loop.time()
+        words = ("XREAD", "BLOCK", INBOX_BLOCK_MS, "STREAMS", self._inbox, self._last)
+        self._wire.write(pack(words))
+
+    def _heard(self, streams: Any) -> None:
+        if isinstance(streams, ResponseError):
+            self._wire.lose(str(streams))
+            return
+        entries = streams[0][1] if streams else []
+        # After a silent block ask for everything from now on: an inbox made anew by a server whose
+        # clock went back numbers its entries lower. What has come before is known as such.
+        self._last = entries[-1][0] if entries else b"0-0"
+        self._ask_inbox()  # first, so that the server need not wait for us
+        for _, fields in entries:
             self.book.take(int(fields[1]), read_grants(fields[3]))
         if self.book.owes_receipt:
             self._ring_at(time.monotonic() + ACK_S)
-        return last
+
+    async def _watch_inbox(self) -> None:
+        while True:
+            await asyncio.sleep(INBOX_BLOCK_MS / 1000)
+            if self._loop.time() - self._inbox_asked > INBOX_SILENT_S:
+                raise StoreUnavailable("the inbox is silent: the connection is dead")
 
     # -- the end ------------------------------------------------------------------------
 
@@ -197,8 +229,9 @@ class Pump:
 
         After ``run`` was cancelled: nobody else may step.
         """
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for timer in (self._alarm, self._expiry):
+            if timer is not None:
+                timer.cancel()
         self.book.waiters.clear()
         with suppress(StoreUnavailable, RedisError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):

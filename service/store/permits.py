@@ -135,15 +135,11 @@ class RedisPermits:
 
     async def _wait(self, waiter: Asker) -> HeldPermit:
         self._pump.ask(waiter)
-        left = max(0.0, waiter.deadline - time.monotonic())
-        timer = self._loop.call_later(left, self._book.expire, waiter)
         try:
             permit = await waiter.future
         except BaseException:
             self._withdraw(waiter)
             raise
-        finally:
-            timer.cancel()
         if permit.deadline <= time.monotonic():
             self._book.give_back(permit, "unused")
             raise PermitLost("the permit's deadline passed before it was used")

@@ -1,10 +1,11 @@
 """Receipts of grants, and what a waiter is told."""
 
+import math
 import random
 
 import pytest
 
-from service.core.queueing import Receipts, Waiter, eta_ms, worth_telling
+from service.core.queueing import Deadlines, Receipts, Waiter, eta_ms, worth_telling
 
 
 def test_receipts_run_up_to_the_first_that_is_missing():
@@ -49,3 +50,23 @@ def test_a_waiter_is_told_what_it_can_see(position: int, eta: int, told: bool):
         position=7, eta_ms=3000,
     )  # fmt: skip
     assert worth_telling(waiter, position, eta) == told
+
+
+def test_deadlines_come_due_in_order_and_once():
+    deadlines = Deadlines()
+    for deadline, number in ((3.0, 1), (1.0, 2), (2.0, 3)):
+        deadlines.add(deadline, number, waiting=(1, 2, 3))
+    assert deadlines.next == 1.0
+    assert list(deadlines.due(2.0)) == [2, 3]
+    assert (list(deadlines.due(2.5)), deadlines.next) == ([], 3.0)
+    assert (list(deadlines.due(3.0)), deadlines.next) == ([1], math.inf)
+
+
+def test_deadlines_of_those_who_left_do_not_pile_up_and_no_other_is_lost():
+    deadlines, waiting = Deadlines(), set()
+    for number in range(20_000):
+        if number % 100 == 0:
+            waiting.add(number)
+        deadlines.add(1000.0 + number, number, waiting=waiting)
+        assert len(deadlines._heap) <= 2 * max(1024, len(waiting))
+    assert set(deadlines.due(1e9)) >= waiting

@@ -188,7 +188,7 @@ local function reply_of(step, status, name, known_roster)
   end
   close_step(step)
   return {
-    status, meta.epoch, redis.call('HLEN', step.keys.permits), admissible(step), meta.limit or 0,
+    status, meta.epoch, step.used, admissible(step), meta.limit or 0,
     meta.tier or 0, meta.limit and pace_us(step) or 0, meta.hold_us, meta.virtual_live,
     meta.virtual_background, due, own, again, places, refused, meta.roster,
     known_roster ~= meta.roster and roster(step) or {}, step.unknown,
@@ -226,10 +226,13 @@ local function permits(keys, args)
     status = step.refused or 'ok'
   elseif not session and redis.call('ZSCORE', keys[10], name) then
     status = 'fenced'
+  elseif op == 'x' and session and registration <= session.registration then
+    status = 'register' -- given up, and overtaken by a newer one: nobody waits for this reply
   elseif op == 'x' then
-    register(step, read_registration(take, name, registration, epoch), timing)
+    local new_here = register(step, read_registration(take, name, registration, epoch), timing)
     acknowledge(step, name, 0)
     apply(step, name, take, timing, take())
+    if new_here then came_back(step, name) end
   elseif not session or session.state ~= 'live' or session.registration ~= registration
     or epoch ~= step.meta.epoch then
     status = 'register'

@@ -36,7 +36,7 @@ local function take_back(step, id, permit, linger)
     redis.call('ZADD', step.keys.alarms, step.clock + linger, 'linger:' .. id)
   else
     note(step, 'release', id)
-    redis.call('HDEL', step.keys.permits, id)
+    erase_permit(step, id)
     if permit.class == 'background' then step.meta.background = step.meta.background - 1 end
   end
 end
@@ -48,7 +48,7 @@ local function release(step, session, id, outcome, timing)
     step.unknown[#step.unknown + 1] = id
     return
   end
-  local used = redis.call('HLEN', step.keys.permits)
+  local used = step.used
   local linger = linger_after(step, outcome, timing)
   if outcome ~= 'unused' then
     learn_hold(step, step.clock - permit.granted + linger)
@@ -79,7 +79,7 @@ end
 
 -- The handover: as long as a permit is free and somebody waits who answers.
 local function hand_out(step)
-  local room = admissible(step) - redis.call('HLEN', step.keys.permits)
+  local room = admissible(step) - step.used
   if room <= 0 then return end
   room = room_for_circuit(step, room)
   if room <= 0 then return end

@@ -54,7 +54,7 @@ local function fence(step, name, timing)
   if session_of(step, name) then
     free_all(step, name, timing.linger)
     remove_session(step, name)
-  elseif redis.call('SISMEMBER', step.keys.absent, name) == 1 then
+  elseif recovering(step) then -- known or not: its requests may have been cut only now
     expect(step, name, step.clock + timing.linger)
   end
 end
@@ -100,6 +100,7 @@ local function begin_epoch(step, timing)
   end
   redis.call('UNLINK', keys.sessions, keys.permits, keys.live, keys.background, keys.finish_live,
     keys.finish_background, keys.alarms, keys.absent, keys.schemas)
+  step.used = 0
   for name, at in pairs(by) do expect(step, name, at) end
   meta.run = this_run()
   meta.epoch = string.format('%x-%s', now_ms(), string.sub(meta.run, 1, 4))
@@ -193,7 +194,13 @@ local function reconcile(step, name, session, held)
   end
 end
 
--- A session comes, or comes back, and says everything that it knows.
+-- What a session still has after its first step in this epoch. Not what it gave back in that step:
+-- a step whose reply was lost may have given it back before, and it may be somebody else's since.
+local function came_back(step, name)
+  step.meta.registered = step.meta.registered + session_of(step, name).held
+end
+
+-- A session comes, or comes back, and says everything that it knows. Returns whether it is new here.
 local function register(step, known, timing)
   local name, meta = known.session, step.meta
   remember(step, known)
@@ -210,10 +217,7 @@ local function register(step, known, timing)
   redis.call('HSET', step.keys.schemas, name, SCHEMA)
   meta.schema = math.max(meta.schema, SCHEMA)
   reconcile(step, name, session, known.held)
-  if new_here then
-    meta.registered = meta.registered + session.held
-    roster_changed(step)
-  end
+  if new_here then roster_changed(step) end
   for _, w in ipairs(known.waiters) do
     local tag, arrival = w.tag, w.arrival
     if arrival then
@@ -224,4 +228,5 @@ local function register(step, known, timing)
     enqueue(step, name, w.waiter, w.class, w.flow, tag, arrival)
     step.asked[#step.asked + 1] = { waiter = w.waiter, class = w.class, tag = tag, arrival = arrival }
   end
+  return new_here
 end

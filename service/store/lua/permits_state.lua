@@ -76,6 +76,7 @@ local function open_step(keys)
   for name, start in pairs(STARTS) do step.meta[name] = step.meta[name] or start end
   advance_clock(step.meta)
   step.clock = step.meta.clock
+  step.used = redis.call('HLEN', step.keys.permits) -- all that counts
   return step
 end
 
@@ -134,8 +135,12 @@ local function permits_of(step, session)
 end
 
 local function write_permit(step, id, permit)
-  redis.call('HSET', step.keys.permits, id, string.format('%s %s %d %d %s',
+  step.used = step.used + redis.call('HSET', step.keys.permits, id, string.format('%s %s %d %d %s',
     permit.session, permit.class, permit.number, permit.granted, permit.waiter))
+end
+
+local function erase_permit(step, id)
+  step.used = step.used - redis.call('HDEL', step.keys.permits, id)
 end
 
 local function close_step(step)

@@ -81,7 +81,7 @@ local function permits_view(keys, args)
   view.epoch, view.schema, view.tier = meta.epoch, meta.schema, meta.configured or 0
   view.cap, view.limit = meta.tier or 0, meta.limit or 0
   view.admissible, view.recovering = admissible(step), recovering(step)
-  view.hold_ms, view.used = meta.hold_us / 1000, redis.call('HLEN', keys[3])
+  view.hold_ms, view.used = meta.hold_us / 1000, step.used
   view.background = meta.background
   view.waiting_live = redis.call('ZCARD', keys[4])
   view.waiting_background = redis.call('ZCARD', keys[5])
