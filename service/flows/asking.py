@@ -38,7 +38,7 @@ from service.flows.job import Ending, Job
 from service.flows.ports import Model, Permit, Permits
 from service.flows.writer import AnswerWriter
 
-ATTEMPTS = 3  # requests that ended without an answer, over all owners; then words, not a fourth
+ATTEMPTS = 3  # owners that had asked the model and are gone; then words, not a fourth
 PERMITS_AWAY_S = 0.5  # between tries while the permits cannot be reached
 MINUTE_MS = 60_000
 INTERRUPTED = ("network_error", "sensitive")  # no end of the answer, and of its seam none either
@@ -54,7 +54,8 @@ Show = Callable[[bytes], None]  # shows a frame in passing on every socket of th
 class Patience:
     """How long one turn may go on asking, and what came of it so far."""
 
-    def __init__(self, wait_s: float, job: Job) -> None:
+    def __init__(self, wait_s: float, job: Job, sends: Callable[[], None]) -> None:
+        self.sends = sends
         now, adopted = time.monotonic(), job.turn.attempt > 1
         self.since = now - (_waited_s(job) if adopted else 0.0)
         self.deadline = now + wait_s
@@ -97,11 +98,16 @@ class Asking:
         self._user_id = user_id
         self._random = Random()
 
-    async def ask(self, job: Job, writer: AnswerWriter, show: Show) -> Ending:
-        """Requests to the model, until one is answered or no further one helps."""
-        if job.turn.attempt > ATTEMPTS:
+    async def ask(
+        self, job: Job, writer: AnswerWriter, show: Show, sends: Callable[[], None]
+    ) -> Ending:
+        """Requests to the model, until one is answered or no further one helps.
+
+        ``sends`` is called for each request as it is sent: from then on the attempt counts.
+        """
+        if job.turn.spent >= ATTEMPTS:
             return Ending("failed", notice="answer_failed")
-        patience = Patience(self._queue_wait_s, job)
+        patience = Patience(self._queue_wait_s, job, sends)
         while True:
             try:
                 prompt = await self._context.prompt(
@@ -174,6 +180,7 @@ class Asking:
                 user_id=self._user_id(job.conversation),
                 request_id=f"{permit.id}-{job.turn.m}"[-64:],
             )
+            patience.sends()
             telling = Seam(job.shown) if patience.continued else Retelling(job.shown)
             try:
                 finished = await self._stream(request, permit, writer, telling)

@@ -9,6 +9,7 @@ import pytest
 
 from service.flows import takeover as module
 from service.flows import turn as turns_module
+from service.flows.feed import Follower
 from service.flows.takeover import Takeover
 from service.store import keys
 from tests.support.eventually import eventually
@@ -233,7 +234,12 @@ async def test_the_worker_with_a_socket_of_the_conversation_goes_first(flows, mo
     await orphan(flows)
     near = await flows.worker(["One", " two."], session="near")
     far = await flows.worker(["One", " two."], session="far")
-    async with near.client(), watching(far) as far_watch, watching(near) as near_watch:
+    async with (
+        near.client() as client,
+        watching(far) as far_watch,
+        watching(near) as near_watch,
+    ):
+        client.feed.followers.add(Follower())
         far_watch.takeover.bereave("gone")
         near_watch.takeover.bereave("gone")
         await eventually(lambda: near_watch.takeover.adopted == 1)

@@ -500,11 +500,18 @@ async def test_a_turn_that_was_adopted_marked_ends_without_the_model(flows, sett
         assert b.model.requests == []
 
 
+async def owner_that_died(flows, session: str, *, asked: bool) -> None:
+    """An adopter that is gone: of what the model said, or before it was asked."""
+    log = MemoryLog(flows.memory, session=session)
+    found = await log.adopt(C, looked_ms=2**53)
+    await log.renew(C, found.turn, asks=asked)
+
+
 async def test_after_three_attempts_there_are_words_and_not_a_fourth(flows, settled):
     worker = await flows.worker()
     await ask(worker.log, C, "Hello there")
     for session in "bcd":
-        await MemoryLog(flows.memory, session=session).adopt(C, looked_ms=2**53)
+        await owner_that_died(flows, session, asked=True)
     await adopt(worker)
     await worker.quiet()
     frames = await flows.entries()
@@ -516,10 +523,32 @@ async def test_after_three_attempts_there_are_words_and_not_a_fourth(flows, sett
 async def test_the_third_attempt_is_still_made(flows):
     worker = await flows.worker(["At last."])
     await ask(worker.log, C, "Hello there")
-    await MemoryLog(flows.memory, session="b").adopt(C, looked_ms=2**53)
+    for session in "bc":
+        await owner_that_died(flows, session, asked=True)
     await adopt(worker)
     await worker.quiet()
     assert read(await flows.entries())[2] == "At last."
+
+
+async def test_an_owner_that_died_before_it_asked_spends_no_attempt(flows):
+    worker = await flows.worker(["At last."])
+    await ask(worker.log, C, "Hello there")
+    for session in "bcdefg":
+        await owner_that_died(flows, session, asked=False)
+    await adopt(worker)
+    await worker.quiet()
+    assert read(await flows.entries())[2] == "At last."
+
+
+async def test_an_attempt_counts_once_the_request_is_sent_and_not_while_it_waits(flows, settled):
+    worker = await flows.worker(["One", asyncio.Event()], tier=1)
+    async with worker.client() as client:
+        async with worker.occupied():
+            await worker.say(client, "Hello")
+            await settled()
+            assert not flows.memory.conversations[C].asked
+        await eventually(lambda: worker.model.open)
+        await eventually(lambda: flows.memory.conversations[C].asked)
 
 
 # -- Redis away -------------------------------------------------------------------------------
