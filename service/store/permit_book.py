@@ -281,9 +281,8 @@ class Book:
             self.counts.unused += 1
             self._release(HeldPermit(permit_id, "live", now, 0, deadline), "unused")
             if waiter is not None and not waiter.future.done():
-                self.waiters[waiter.number] = (
-                    waiter  # we were paused for as long as a request lives
-                )
+                # We were paused for as long as a request lives: it asks again.
+                self.waiters[waiter.number] = waiter
                 self._must_register = True
             return
         wait_s = now - waiter.asked
