@@ -6,6 +6,7 @@ python -m tests.system.roll --customers 200 --every 20 --minutes 3
 import argparse
 import asyncio
 import random
+import re
 import shutil
 import signal
 import time
@@ -23,9 +24,16 @@ SCRIPTS = [{"match": "Norway", "text": ANSWER}]
 ANSWER_S = 30.0  # the longest that any answer may take, whatever happens
 
 
+class RollEnded(Exception):
+    """A new worker was of no use; the supervisor's own line."""
+
+
 def rolls(instance: Instance) -> int:
     """How many have been done, where none is under way; else 0."""
     said = instance.program.log.read_text("utf-8", "replace")
+    ended = re.search(r'.*"event": "roll_ended".*', said)
+    if ended:
+        raise RollEnded(ended[0])
     done = said.count('"event": "roll_done"')
     return done if done == said.count('"event": "roll_began"') else 0
 
