@@ -180,15 +180,23 @@ class Feeds:
         return len(self._feeds)
 
     @asynccontextmanager
-    async def use(self, conversation: str) -> AsyncIterator[Feed]:
-        """The conversation's feed, following its channel until the last user leaves."""
+    async def use(self, conversation: str, *, deaf: bool = False) -> AsyncIterator[Feed]:
+        """The conversation's feed, following its channel until the last user leaves.
+
+        Raises StoreUnavailable where the channel cannot be followed now; not for who may be
+        ``deaf``, because it writes and the channel is only a hint: it is followed later.
+        """
         feed = self._feeds.get(conversation)
         if feed is None:
             feed = self._feeds[conversation] = Feed(conversation)
             feed.heal = partial(self._heal, feed)
         feed.uses += 1
         try:
-            await self._channels.follow(conversation, lambda hint: self._receive(feed, hint))
+            try:
+                await self._channels.follow(conversation, lambda hint: self._receive(feed, hint))
+            except StoreError:
+                if not deaf:
+                    raise
             yield feed
         finally:
             feed.uses -= 1

@@ -148,7 +148,7 @@ class Turns:
     async def _run(self, job: Job) -> None:
         conversation = job.conversation
         try:
-            async with self._feeds.use(conversation) as feed:
+            async with self._feeds.use(conversation, deaf=True) as feed:
                 if job.position is not None:
                     feed.begin(job.position.epoch, job.position.offset, open=True)
                 following: Job | None = job

@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import structlog
 from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import RedisError, ResponseError
 
@@ -59,6 +60,9 @@ async def until_first(*parts: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+log = structlog.get_logger("parley.redis")
 
 
 class Commands:
@@ -162,6 +166,8 @@ class Commands:
                 self._unsuitable = error
             except (RedisError, OSError, TimeoutError, StoreUnavailable):
                 pass
+            except Exception as error:  # uvloop's RuntimeError for a transport that has just closed
+                log.warning("redis connection", name=self._name, detail=repr(error)[:200])
             finally:
                 self._up.clear()
                 self.run_id = ""

@@ -73,7 +73,11 @@ class Subscriber:
         confirmed = self._pending.get(channel)
         if confirmed is None:
             confirmed = self._pending[channel] = self._loop.create_future()
-            await self._send("SSUBSCRIBE", channel)
+            try:
+                await self._send("SSUBSCRIBE", channel)
+            except StoreUnavailable:
+                self._pending.pop(channel, None)
+                raise
         try:
             async with asyncio.timeout(SUBSCRIBED_S):
                 await asyncio.shield(confirmed)
@@ -95,7 +99,7 @@ class Subscriber:
             raise StoreUnavailable("not connected to Redis")
         try:
             await connection.send_command(*command, check_health=False)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, RuntimeError) as error:  # the last: uvloop's, just closed
             raise StoreUnavailable(str(error)) from error
 
     async def _stay_connected(self) -> None:
@@ -112,6 +116,8 @@ class Subscriber:
                 await until_first(self._read(connection), self._watch(connection))
             except (RedisError, OSError, TimeoutError, StoreUnavailable):
                 pass
+            except Exception as error:  # uvloop's RuntimeError for a transport that has just closed
+                log.warning("redis subscriber", name=self._name, detail=repr(error)[:200])
             finally:
                 self._connection = None
                 self._up.clear()

@@ -94,9 +94,6 @@ async def test_a_reply_too_many_costs_the_connection_and_no_more(own):
         assert await commands.send("ECHO", "again") == b"again"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Subscriber lets uvloop's RuntimeError out: the transport is closed",
-)  # fmt: skip
 async def test_to_follow_in_the_very_turn_in_which_the_connection_is_cut_is_refused_in_good_order(
     own, monkeypatch
 ):

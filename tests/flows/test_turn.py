@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from service.core import wire
 from service.core.commands import RetryAnswer, StopAnswer
-from service.core.errors import ModelOverloaded, ModelUnreachable
+from service.core.errors import ModelOverloaded, ModelUnreachable, StoreUnavailable
 from service.core.model import Finished, Position, Source, Usage
 from service.flows.feed import Feed
 from service.flows.job import Job
@@ -606,16 +606,18 @@ async def test_a_conversation_that_is_gone_ends_its_turn_quietly(flows):
         assert (worker.model.open, worker.permits.held) == (0, {})
 
 
-async def test_a_worker_that_cannot_follow_leaves_the_turn_to_be_adopted(flows):
-    a, b = await flows.worker(), await flows.worker(["Here."], session="b")
-    a.channels.away = True
-    turn = await ask(a.log, C)
-    a.turns.start(Job(C, SITE, turn, "flow"))
-    await a.quiet()
-    assert len(a.feeds) == 0
-    await adopt(b)
-    await b.quiet()
-    assert read(await flows.entries())[2] == "Here."
+async def test_a_turn_goes_on_while_only_the_channel_is_away(flows):
+    worker = await flows.worker(["Here."])
+    await begin(worker.log, "elsewhere")
+    turn = await ask(worker.log, "elsewhere", "Hello there")
+    worker.channels.away = True
+    with pytest.raises(StoreUnavailable):
+        async with worker.feeds.use("elsewhere"):
+            raise AssertionError("a socket would miss what others write")
+    worker.turns.start(Job(conversation="elsewhere", site=SITE, turn=turn, flow="f"))
+    await worker.quiet()
+    assert read(await flows.entries("elsewhere"))[2] == "Here."
+    assert ends(await flows.entries("elsewhere")) == ["stop"]
 
 
 # -- what is shown in passing -----------------------------------------------------------------
