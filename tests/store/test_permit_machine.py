@@ -262,13 +262,13 @@ class PermitWalk(RuleBasedStateMachine):
         releases, peer.unsaid = peer.unsaid, []
         registers, waiters = peer.must_register, list(peer.waiters.values())
         if registers:  # what is past its deadline may be somebody else's by now
-            releases = [one for one in releases if one[0].deadline > self.now]
+            releases = [one for one in releases if one[0].may_count(self.now)]
         ops = [release(peer.name, permit.id, outcome) for permit, outcome in releases]
         if registers:
             held = [*peer.held.values(), *(permit for permit, _ in releases)]
             words = peer.registration(held, self.now)
             number, known = peer.number, copy.copy(peer.known)
-            first = Op(words, lambda m: m.register(peer.name, number, known, held))
+            first = Op(words, registers_as(peer.name, number, known, held))
             again = [Op([], queue_again(peer.name, one, self.now)) for one in waiters]
             ops = [first, *again, Op([], lambda m: m.acknowledge(peer.name, 0)), *ops]
             for one in waiters:
@@ -356,6 +356,8 @@ class PermitWalk(RuleBasedStateMachine):
             if name and not registers:
                 model.acknowledge(name, int(head[2]))
             results = [op.does(model) for op in ops]
+            if "new" in results:
+                model.came_back(name)
             if not registers:  # which has just said all that could differ
                 status = next((r for r in results if r in ("differs", "above", "empty")), "ok")
             unknown = [str(op.words[1]) for op, r in zip(ops, results, strict=True) if r is False]
@@ -374,6 +376,8 @@ class PermitWalk(RuleBasedStateMachine):
             assert 500 <= pause <= min(30_000, 500 * 2**model.provider.trips)
         for gone in queued - self.waiting() - {(g.session, g.waiter) for g in model.given}:
             self.promises.loses(self.promises.asked[gone].flow)
+        if status in ("register", "fenced"):
+            return []
         return [one for one in model.waiters(name) if registers or (name, one.number) not in queued]
 
     def waiting(self) -> set[tuple[str, int]]:
@@ -387,7 +391,7 @@ class PermitWalk(RuleBasedStateMachine):
         if not session and name in self.model.fenced:
             return "fenced"
         if registers:
-            return "ok"
+            return "register" if session and int(head[0]) <= session.registration else "ok"
         known = session and (session.state, session.registration) == ("live", head[0])
         return "ok" if known and head[1] == self.model.epoch else "register"
 
@@ -639,9 +643,9 @@ class PermitWalk(RuleBasedStateMachine):
         self.say(peer, release(peer.name, one_of(wrong, k), "ok"))
 
     @precondition(lambda self: self.those("awake"))
-    @rule(n=index, old=st.sampled_from(["registration", "epoch"]))
+    @rule(n=index, old=st.sampled_from(["number", "epoch", "registration"]))
     def a_word_from_before_comes_late(self, n: int, old: str) -> None:
-        """Of an earlier registration, or to an earlier epoch: nothing is done."""
+        """By an earlier registration, to an earlier epoch, or an earlier registration itself."""
         peer = self.awake(n)
         self.say(peer)
         late = copy.deepcopy(peer)
@@ -649,6 +653,10 @@ class PermitWalk(RuleBasedStateMachine):
             late.known.epoch = "1-a"
         else:
             late.number -= 1
+        if old == "registration" and not late.must_register:
+            words = Op(late.registration([], self.now), lambda m: None)
+            assert self.step(peer.name, late, [words], True).status == "register"
+            return
         asks = [self.wait(late, "live", FLOWS[0], -1, PATIENT_MS)]
         backs = [release(peer.name, permit, "ok") for permit in peer.held]
         if not late.must_register:
@@ -847,6 +855,12 @@ def living_of(name: str) -> Callable[[Model], None]:
 
 def acquires(name: str, waiter: Waiter, age_ms: int) -> Callable[[Model], None]:
     return lambda m: m.acquire(name, waiter.number, waiter.priority, waiter.flow, age_ms)
+
+
+def registers_as(
+    name: str, number: int, known: Known, held: list[HeldPermit]
+) -> Callable[[Model], str]:
+    return lambda m: "new" if m.register(name, number, known, held) else "known"
 
 
 def queue_again(name: str, waiter: Waiter, now: float) -> Callable[[Model], None]:

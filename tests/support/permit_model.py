@@ -122,8 +122,10 @@ class Model:
     def held(self, name: str) -> list[str]:
         return [permit for permit, its in self.permits.items() if its.owner == name]
 
-    def register(self, name: str, number: int, known: Known, held: Iterable[HeldPermit]) -> None:
-        """``name`` has these permits and no others. ``queue_again`` its waiters next."""
+    def register(self, name: str, number: int, known: Known, held: Iterable[HeldPermit]) -> bool:
+        """``name`` has these permits and no others; ``queue_again`` its waiters next. True if it is
+        new in this epoch: then tell at the step's end that it ``came_back``.
+        """
         new = name not in self.sessions
         self._remember(known)
         if known.epoch not in ("", self.epoch):
@@ -134,8 +136,11 @@ class Model:
         mine = {permit.id: Permit(name, permit.priority) for permit in held}
         others = {i: permit for i, permit in self.permits.items() if permit.owner != name}
         self.permits = mine | others
-        if new:
-            self.registered += len(self.held(name))
+        return new
+
+    def came_back(self, name: str) -> None:
+        """Not what it gave back at once: that may have been somebody else's since."""
+        self.registered += len(self.held(name))
 
     def _remember(self, known: Known) -> None:
         provider, fresh = self.provider, not known.epoch
@@ -171,10 +176,10 @@ class Model:
         session.until = self.clock + self.lease
 
     def fence(self, name: str) -> None:
-        """Its sockets are closed."""
+        """Its sockets are closed, maybe only now."""
         if name in self.sessions and name not in self.fenced:
             self._remove(name, self.linger)
-        elif name in self.absent and name not in self.fenced:
+        elif self.recovering and name not in self.fenced:
             self.absent[name] = self.clock + self.linger
         self.fenced.setdefault(name, self.clock)
 

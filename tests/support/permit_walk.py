@@ -227,7 +227,8 @@ class Peer:
         self.contact = now
         self.known.learn(reply)
         for permit in self.held.values():
-            permit.deadline = self._deadline(hold_s)
+            if permit.deadline > now:
+                permit.deadline = self._deadline(hold_s)
         for number, _ in reply.refused:
             self.waiters.pop(number, None)
         for place in reply.places:
