@@ -9,15 +9,16 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Literal
 
 import pytest
 
 from service.core.errors import StoreUnavailable
 from service.core.permit_errors import PermitsUnavailable, PermitTimeout
-from service.core.queueing import Waiter
+from service.core.queueing import HeldPermit, Waiter
 from service.store.connection import Argument
+from service.store.permit_book import Batch
 from service.store.permit_office import PermitOffice
 from service.store.permit_steps import Known, Reply, Timing, acquisition, registration
 from service.store.permits import Acquisition
@@ -31,6 +32,7 @@ UNMENDED = Timing(linger_s=0.0, lease_s=600.0, heartbeat_s=600.0)
 
 Moment = Literal["begins", "ends"]
 Stage = Literal["not sent", "executed"]
+STAGES: tuple[Stage, ...] = ("not sent", "executed")
 
 
 class CancelledAt:
@@ -90,6 +92,15 @@ async def use(acquisition: Acquisition) -> None:
             await asyncio.sleep(0)
 
 
+async def use_for_ever(acquisition: Acquisition) -> None:
+    async with acquisition:
+        await asyncio.Event().wait()
+
+
+async def hold(acquisition: Acquisition) -> HeldPermit:
+    return await acquisition.__aenter__()
+
+
 @pytest.fixture
 async def crew(redis_url: str) -> AsyncIterator[Crew]:
     async with Crew(redis_url, tier=1, timing=UNMENDED) as crew:
@@ -121,6 +132,15 @@ async def nothing_is_left(crew: Crew, *workers: Worker) -> None:
         async with worker.acquire(within=AT_ONCE_S):
             pass
     await eventually(empty, every=0.002)
+
+
+async def nobody_waits(crew: Crew) -> None:
+    """Who has gone is out of the queue before its turn comes, and nobody's ETA counts it."""
+
+    async def check() -> bool:
+        return (await crew.state()).waiting == 0
+
+    await eventually(check, every=0.002, what="out of the queue")
 
 
 async def ended(task: "asyncio.Task[Any]") -> BaseException | None:
@@ -220,6 +240,80 @@ async def test_a_cancellation_asked_for_in_the_block_s_last_line_comes_after_the
     await nothing_is_left(crew, one)
 
 
+async def test_who_asks_and_goes_while_a_step_is_on_the_way_is_never_spoken_of(
+    crew: Crew, one: Worker
+):
+    gate = Gate(one.office, "executed")
+    first = asyncio.create_task(use(one.acquire()))
+    await gate.reached.wait()
+    granted, second = one.permits.counts.grants, asyncio.create_task(use(one.acquire()))
+    await asyncio.sleep(0)
+    second.cancel()
+    assert isinstance(await ended(second), asyncio.CancelledError)
+    gate.open.set()
+    await first
+    await nothing_is_left(crew)
+    assert one.permits.counts.unused == 0
+    assert one.permits.counts.grants == granted + 1
+
+
+async def test_a_cut_request_s_permit_lingers_although_the_step_that_said_so_broke(redis_url: str):
+    """What breaks must not turn "cut" into "ended": the provider may not have noticed yet."""
+    timing = UNMENDED._replace(linger_s=30.0)
+    async with Crew(redis_url, tier=1, timing=timing) as crew:
+        one = await crew.worker("one")
+        await crew.leap(31)  # the first epoch's window
+        for stage in STAGES:
+            task = asyncio.create_task(use_for_ever(one.acquire()))
+            await eventually(lambda: one.permits.held == 1, every=0.002)
+            gate = Gate(one.office, stage, fails=True, operation="r")
+            registrations = one.permits.counts.registrations
+            task.cancel()
+            await gate.reached.wait()
+            gate.open.set()
+            await eventually(registered_again(one, registrations), every=0.002)
+            assert (await crew.state()).lingering == 1
+            await crew.leap(31)
+            assert (await crew.state()).used == 0
+
+
+def registered_again(worker: Worker, registrations: int) -> Callable[[], bool]:
+    def check() -> bool:
+        return worker.permits.registered and worker.permits.counts.registrations > registrations
+
+    return check
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["it waits on", "it is cancelled"])
+async def test_a_push_that_crosses_a_registration_is_nobody_s(
+    crew: Crew, one: Worker, two: Worker, cancelled: bool
+):
+    """Redis takes it back: who used it would use what is another's."""
+    (taken,) = await two.take(1)
+    task = asyncio.create_task(hold(one.acquire()))
+    await queued_or_over(crew, task)
+    gate = Gate(one.office, "not sent", operation="x")
+    one.pump.book.unheard(Batch([]))
+    await gate.reached.wait()
+    await leave(taken)
+
+    async def pushed() -> bool:
+        return bool(await crew.redis.xlen(one.office.inbox("one")))
+
+    await eventually(pushed, every=0.002)
+    await eventually(lambda: not two.pump.book._releases, every=0.002)
+    if cancelled:
+        task.cancel()
+        await asyncio.wait([task])
+    assert one.permits.held == 0
+    gate.open.set()
+    if not cancelled:
+        permit = await task
+        assert await crew.redis.hexists(crew.office.keys.permits, permit.id)
+        one.pump.book.give_back(permit, "ok")
+    await nothing_is_left(crew, one, two)
+
+
 async def test_cancelled_before_its_first_step_it_never_asked(crew: Crew, one: Worker):
     task = asyncio.create_task(use(one.acquire()))
     task.cancel()
@@ -231,22 +325,25 @@ async def test_cancelled_before_its_first_step_it_never_asked(crew: Crew, one: W
 
 
 class Gate:
-    """Between a pump and the function: holds the first step that asks for a permit.
+    """Between a pump and the function: holds the first step with ``operation`` (`a` asks).
 
     ``stage``: before the step is sent, or when it was executed and its reply is on its way. With
     ``fails`` the step then fails as it does when the connection breaks.
     """
 
-    def __init__(self, office: PermitOffice, stage: Stage, *, fails: bool = False) -> None:
+    def __init__(
+        self, office: PermitOffice, stage: Stage, *, fails: bool = False, operation: str = "a"
+    ) -> None:
         self._step, office.step = office.step, self.step  # type: ignore[method-assign]
         self._stage = stage
         self._fails = fails
+        self._operation = operation
         self._used = False
         self.reached = asyncio.Event()
         self.open = asyncio.Event()
 
     async def step(self, session: str, words: list[Argument]) -> Reply:
-        if self._used or not {"a", "flow"} & set(words):
+        if self._used or self._operation not in words:
             return await self._step(session, words)
         self._used = True
         reply = await self._step(session, words) if self._stage == "executed" else None
@@ -257,7 +354,7 @@ class Gate:
         return reply or await self._step(session, words)
 
 
-stages = pytest.mark.parametrize("stage", ["not sent", "executed"])
+stages = pytest.mark.parametrize("stage", STAGES)
 failing = pytest.mark.parametrize("fails", [False, True], ids=["heard", "broken"])
 orders = pytest.mark.parametrize("first", ["caller", "step", "both"])
 fullness = pytest.mark.parametrize("full", [False, True], ids=["free", "full"])
@@ -287,9 +384,11 @@ async def test_cancelled_while_its_step_is_on_the_way(
 ):
     taken = await two.take(1) if full else []
     gate = Gate(one.office, stage, fails=fails)
-    task = asyncio.create_task(use(one.acquire("flow")))
+    task = asyncio.create_task(use(one.acquire()))
     await cancel_at(gate, task, first)
     for holding in taken:
+        await eventually(lambda: not one.pump.book.waiters, every=0.002, what="out of the book")
+        await nobody_waits(crew)
         await leave(holding)
     await nothing_is_left(crew, one, two)
 
@@ -303,11 +402,9 @@ async def test_cancelled_while_its_worker_registers(
 ):
     taken = await two.take(1) if full else []
     office = await crew._new_office("late")
-    gate = Gate(office, stage, fails=fails)
+    gate = Gate(office, stage, fails=fails, operation="x")
     late = Worker(office, crew.url, "late", crew.tier)
-    hashed = late.acquire("flow")
-    hashed._waiter.flow = "flow"  # what the gate knows a registration with a waiter by
-    task = asyncio.create_task(use(hashed))
+    task = asyncio.create_task(use(late.acquire()))
     try:
         await cancel_at(gate, task, first)
         for holding in taken:
