@@ -86,7 +86,8 @@ class Mover:
 
     def _answered(self, name: str) -> bool:
         m = self._acked.get(name)
-        done = (a for a in self.view.answers() if a["done"])
+        newest = itertools.islice(reversed(self.view.messages.values()), 4)  # asked for every piece
+        done = (a for a in newest if a["author"] == "assistant" and a["done"])
         return self.failure is not None or any(m in a.get("answers", []) for a in done)
 
     async def stop(self) -> None:

@@ -1,9 +1,13 @@
 """What customers saw of their answers: pieces, silences between them, and what went wrong."""
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
+
+LOOK_S = 0.05
+LATE_S = 0.1  # of a look: less is a busy loop, more a program that stood still
 
 
 @dataclass
@@ -19,6 +23,8 @@ class Seen:
     moves: int = 0
     refused: int = 0  # connections, and handshakes
     cuts: list[int] = field(default_factory=list)  # close codes of sockets without a successor
+    lost_s: float = 0.0  # by these customers' own program, whose event loop was late
+    due: float = float("inf")  # when it next looks whether it is
 
     @property
     def longest_s(self) -> float:
@@ -30,8 +36,25 @@ class Seen:
             f"{self.answers} answers of {fmean(self.seconds or [0.0]):.1f} s, {self.moves} moves: "
             f"{self.rewinds} rewinds, {late} silences over 1 s (longest {self.longest_s:.2f} s), "
             f"{self.attempts} further attempts, "
-            f"{self.refused} refused connections, {len(self.cuts)} cut sockets {set(self.cuts)}"
+            f"{self.refused} refused connections, {len(self.cuts)} cut sockets {set(self.cuts)}; "
+            f"{self.lost_s:.1f} s in which the customers' own program stood still are taken off"
         )
+
+    async def look_at_itself(self) -> None:
+        """Measure how late the customers' own event loop is, for ever: no silence of the server."""
+        while True:
+            self.due = time.monotonic() + LOOK_S
+            await asyncio.sleep(LOOK_S)
+            self.lost_s += _pause(time.monotonic() - self.due)
+
+    def clock(self) -> float:
+        """Seconds that the customers' own program has been awake."""
+        now = time.monotonic()
+        return now - self.lost_s - _pause(now - self.due)
+
+
+def _pause(late_s: float) -> float:
+    return late_s if late_s > LATE_S else 0.0
 
 
 class Watch:
@@ -45,7 +68,7 @@ class Watch:
 
     def look(self, frame: dict[str, Any]) -> None:
         """A logged frame that is news. Before an answer's first piece no silence counts."""
-        m, now = frame.get("m", 0), time.monotonic()
+        m, now = frame.get("m", 0), self._seen.clock()
         match frame["type"]:
             case "answer.delta" | "answer.done" if m in self._last:
                 silence = max(self._silence.get(m, 0.0), now - self._last[m])

@@ -52,12 +52,14 @@ async def play(
     """Have ``customers`` ask while the workers roll; raises where a rule of the wire is broken."""
     seen = Seen()
     movers = await crowd(instance.url, customers, seen)
+    looking = asyncio.create_task(seen.look_at_itself())
     fault = roll_every(instance, every_s, times) if rolling else asyncio.sleep(every_s * times)
     try:
         await while_they_talk(movers, QUESTION, fault, within=ANSWER_S)
         for mover in movers:
             await mover.assert_like_the_log()
     finally:
+        looking.cancel()
         await asyncio.gather(*(mover.stop() for mover in movers))
     return seen
 
