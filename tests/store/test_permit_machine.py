@@ -578,7 +578,7 @@ class PermitWalk(RuleBasedStateMachine):
     @precondition(lambda self: self.holders())
     @rule(
         rounds=st.sampled_from([5, 12, 45]), ms=st.sampled_from([1, 30, 100]),
-        outcome=st.sampled_from(["ok", "ok", "ok", "1305", "1302"]),
+        outcome=st.sampled_from(["ok", "ok", "ok", "1305", "1302", "1113"]),
         slow=index, lossy=st.booleans(),
     )  # fmt: skip
     def a_busy_time(self, rounds: int, outcome: str, ms: int, slow: int, lossy: bool) -> None:
@@ -916,8 +916,23 @@ def test_whatever_happens_the_functions_do_what_the_model_does_and_keep_their_pr
 def test_the_circuit_may_open_at_any_point_of_the_twenty_turns(walk: type[PermitWalk]):
     """Where it would be background's turn, it does not get it while the platform is full."""
     for rounds in range(6, 26):
-        one = walk()
-        one.start(tier=6, linger_ms=0)
+        one = begun(walk)
         one.a_busy_time(rounds=rounds, outcome="ok", ms=1, slow=0, lossy=False)
         one.the_platform_is_full(["1305"] * 6)
         one.teardown()
+
+
+@pytest.mark.parametrize("answer", ["ok", "aborted", "unused", "1302", "1305", "1312", "1113"])
+def test_the_request_that_tries_the_platform_may_end_in_any_way(
+    walk: type[PermitWalk], answer: str
+):
+    one = begun(walk)
+    one.the_platform_is_full([answer, "1305", answer, answer])
+    one.a_busy_time(rounds=5, outcome="ok", ms=1000, slow=0, lossy=False)
+    one.teardown()
+
+
+def begun(walk: type[PermitWalk]) -> PermitWalk:
+    one = walk()
+    one.start(tier=6, linger_ms=300)
+    return one
