@@ -62,11 +62,13 @@ def orderly(worker: WorkerContext) -> Starlette:
 
 
 def lingering(worker: WorkerContext) -> Starlette:
-    """As `orderly`, but it is ready, and drained, only while nothing forbids it: files named
-    `unready` and `busy` in the folder of the sites file.
+    """Is ready, and drained, only while nothing forbids it: files named `unready` and `busy` in
+    the folder of the sites file. Where there is one named `broken` it cannot start at all.
     """
     assert worker.settings.sites is not None
     folder = worker.settings.sites.parent
+    if (folder / "broken").exists():
+        raise RuntimeError("a bug of the new version")
 
     async def who(request: Request) -> Response:
         return JSONResponse({"name": worker.name, "pid": os.getpid()})

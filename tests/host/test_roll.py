@@ -224,6 +224,19 @@ def test_a_slot_of_which_the_new_worker_never_becomes_ready_keeps_the_old_one(ro
     assert ask(port)["pid"] == old
 
 
+def test_a_new_version_that_is_broken_leaves_the_old_workers(rolling, tmp_path):
+    run, port = rolling("lingering")
+    old = {line["pid"] for line in run.started()}
+    (tmp_path / "broken").touch()
+    run.signal(signal.SIGHUP)
+    line = json.loads(run.until(r'.*"event": "roll_ended".*')[0])
+    assert line["why"] == "it ended at its start, with status 1"
+    assert "a bug of the new version" in run.err
+    until(lambda: run.processes() == {run.pid, *old}, run.processes)
+    assert ask(port)["pid"] in old
+    assert not counted(run, "draining") + counted(run, "worker_died")
+
+
 def test_a_terminal_that_closes_ends_serve(start, redis_url, tmp_path):
     """The same signal, from the system: nobody is left to want a roll."""
     ours, theirs = pty.openpty()
