@@ -83,10 +83,11 @@ def test_every_imported_package_is_declared():
 
 
 @pytest.mark.parametrize(
-    "lock", [
+    "lock",
+    [
         *LOCKS,
         *("requirements-bench.txt", ".ci/requirements-build.txt", ".ci/requirements-node.txt"),
-    ]
+    ],
 )
 def test_a_lock_pins_with_hashes_and_names_no_registry(lock):
     assert not re.findall(r"\w+://|file:|--index|--find-links|^-e", read(ROOT / lock), re.MULTILINE)

@@ -18,7 +18,8 @@ RUFF = (python.PYTHON, "-m", "ruff")
 BUG = "That is a fault of this tree, not of your machine; the lines above say where."
 
 SWEPT = (
-    *(".venv", ".venv-bench", "widget/node_modules", "service/edge/assets", "dist", "build", "test-results"),
+    *(".venv", ".venv-bench", "widget/node_modules", "service/edge/assets"),
+    *("dist", "build", "test-results"),
     *(".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"),
 )
 

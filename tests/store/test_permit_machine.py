@@ -117,14 +117,14 @@ class Promises:
 
     # What is asked of each step.
 
-    def check(self, before: Record | None, after: Record, reply: Reply, given: list[Given]) -> None:
-        self._counts(after, reply)
-        self._grants(after, reply, given)
-        self._order(after, given)
-        self._background(after, given)
-        self._fairness(before, after, given)
+    def check(self, record: Record, reply: Reply, given: list[Given]) -> None:
+        self._counts(record, reply)
+        self._grants(record, reply, given)
+        self._order(record, given)
+        self._background(record, given)
+        self._fairness(record, given)
         if reply.closed_ms < 0:
-            self._nothing_idle(after, reply)
+            self._nothing_idle(record, reply)
 
     def _counts(self, record: Record, reply: Reply) -> None:
         """What counts is what somebody has, and what lingers."""
@@ -172,14 +172,14 @@ class Promises:
             assert not answering or self._live_in_a_row >= 19, "before live, and not its turn"
             self._live_in_a_row = 0
 
-    def _fairness(self, before: Record | None, after: Record, given: list[Given]) -> None:
-        """While two flows wait, neither gets two more grants than the other... but a round."""
+    def _fairness(self, record: Record, given: list[Given]) -> None:
+        """While two flows wait, what they get differs by two grants at most."""
         for one in given:
             got = self.asked[one.session, one.waiter]
             for pair, shares in self._shares.items():
                 if got.priority == "live" and got.flow in pair:
                     shares[got.flow] += 1
-        waiting = self._backlogged(after)
+        waiting = self._backlogged(record)
         for pair in list(self._shares):
             if not waiting.issuperset(pair):
                 del self._shares[pair]
@@ -334,7 +334,7 @@ class PermitWalk(RuleBasedStateMachine):
                 self.compare_places(
                     reply, record, self.model.waiters(name) if all_of_them else asked
                 )
-            self.promises.check(self.record, record, reply, self.model.given)
+            self.promises.check(record, reply, self.model.given)
         self.compare_record(record)
         self.broken = False
         self.record = record
@@ -622,6 +622,23 @@ class PermitWalk(RuleBasedStateMachine):
             if closed_ms > 0:
                 self.seconds_pass(min(3, closed_ms // 1000 + 1))
 
+    @precondition(lambda self: self.those("awake"))
+    @rule(n=index, number=st.integers(2, 8))
+    def background_wants_everything(self, n: int, number: int) -> None:
+        """And gets all but the reserve; then a customer comes, and another."""
+        for peer in self.those("awake"):
+            self.leave_all(peer)
+        peer = self.awake(n)
+        for priority in [*["background"] * number, "live", "live"]:
+            self.say(peer, self.wait(peer, priority, FLOWS[2], -1, PATIENT_MS))
+
+    def leave_all(self, peer: Peer) -> None:
+        self.read_post(peer)
+        for permit in list(peer.held):
+            self.give_back(peer, permit, "ok")
+        gone, peer.waiters = [*peer.waiters], {}
+        self.say(peer, *(Op(["c", one], leaves(peer.name, one), True) for one in gone))
+
     @precondition(lambda self: any(peer.waiters for peer in self.those("awake")))
     @rule(n=index, k=index, number=st.integers(1, 3), lost=flaky)
     def give_up(self, n: int, k: int, number: int, lost: bool) -> None:
@@ -818,11 +835,7 @@ class PermitWalk(RuleBasedStateMachine):
         if not hasattr(self, "peers") or self.broken:
             return
         for peer in self.those("awake", "paused"):
-            self.read_post(peer)
-            for permit in list(peer.held):
-                self.give_back(peer, permit, "ok")
-            gone, peer.waiters = [*peer.waiters], {}
-            self.say(peer, *(Op(["c", one], leaves(peer.name, one), True) for one in gone))
+            self.leave_all(peer)
         self.supervisor(*(fence(peer.name) for peer in self.peers))
         for _ in range(DRAINED_S):
             if self.supervisor().due_ms < 0:
@@ -932,7 +945,15 @@ def test_the_request_that_tries_the_platform_may_end_in_any_way(
     one.teardown()
 
 
-def begun(walk: type[PermitWalk]) -> PermitWalk:
+@pytest.mark.parametrize("tier", range(1, TIER_MAX + 1))
+def test_the_reserve_stays_free_of_background(walk: type[PermitWalk], tier: int):
+    one = begun(walk, tier)
+    one.background_wants_everything(n=1, number=8)
+    one.a_busy_time(rounds=12, outcome="ok", ms=1, slow=0, lossy=False)
+    one.teardown()
+
+
+def begun(walk: type[PermitWalk], tier: int = TIER_MAX) -> PermitWalk:
     one = walk()
-    one.start(tier=6, linger_ms=300)
+    one.start(tier=tier, linger_ms=300)
     return one
