@@ -811,10 +811,17 @@ class PermitWalk(RuleBasedStateMachine):
             self.supervisor(far=True)
 
     def the_server_restarts(self, *, empty: bool) -> None:
+        """An empty one hears of the living from one who knew all of them, or from supervisors."""
         self.server.restart(empty=empty)
         if empty:
             self.model = self.new_model()
-            self.tell_of_the_living()
+            living = {peer.name for peer in self.those("awake", "paused")}
+            knowing = [peer for peer in self.those("awake") if living <= set(peer.known.roster)]
+            if knowing:
+                self.say(knowing[0])
+                self.say(knowing[0])
+            else:
+                self.tell_of_the_living()
 
     def the_replica_is_promoted(self) -> None:
         assert self.replica is not None
@@ -942,6 +949,31 @@ def test_the_request_that_tries_the_platform_may_end_in_any_way(
     one = begun(walk)
     one.the_platform_is_full([answer, "1305", answer, answer])
     one.a_busy_time(rounds=5, outcome="ok", ms=1000, slow=0, lossy=False)
+    one.teardown()
+
+
+def test_a_request_that_is_given_back_as_cut_once_more_lingers_and_is_nobody_s(
+    walk: type[PermitWalk],
+):
+    one = begun(walk)
+    one.finish(n=0, k=0, number=3, outcome="aborted", lost=True)
+    one.time_goes_by(ms=50, seconds=0)
+    one.confirm(n=0, post="read", lost=False)
+    assert sum(row.owner == NOBODY for row in one.record.permits.values()) == 3
+    one.teardown()
+
+
+@pytest.mark.parametrize("knows", [False, True], ids=["told by supervisors", "by who knew all"])
+def test_an_empty_server_waits_for_those_whom_it_does_not_know(walk: type[PermitWalk], knows: bool):
+    one = begun(walk)
+    one.confirm(n=0, post="read", lost=False)
+    if not knows:
+        for peer in one.peers:
+            peer.known.roster = []
+    one.fall_silent_or_come_back(n=1, lost=False)
+    one.the_server_restarts(empty=True)
+    assert "w2" in one.record.absent
+    one.a_busy_time(rounds=12, outcome="ok", ms=100, slow=0, lossy=False)
     one.teardown()
 
 
