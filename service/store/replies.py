@@ -2,8 +2,8 @@
 
 redis-py knows addresses, TLS and AUTH; then this protocol takes its transport over, because what
 follows happens thousands of times a second. Reading through a stream wakes a task for every piece
-that arrives; here replies are parsed where they arrive. What is sent within one turn of the event
-loop uvloop writes in one piece, at its end.
+that arrives; here replies are parsed where they arrive. Whatever is sent within one turn of the
+event loop is written in one piece, at its end.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ class Replies(asyncio.Protocol):
         self._reader = hiredis.Reader(protocolError=StoreUnavailable, replyError=_refusal)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
+        self._unwritten: list[bytes] = []
+        self._scheduled = False
+        self._paused = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     @classmethod
@@ -42,9 +45,11 @@ class Replies(asyncio.Protocol):
         return self
 
     def write(self, packed: bytes) -> None:
-        """Send ``packed``. What a slow peer leaves unread waits here; the silence ends it."""
-        if not self._transport.is_closing():
-            self._transport.write(packed)
+        """Write ``packed`` when the loop has come round; behind what waits, if the peer is slow."""
+        self._unwritten.append(packed)
+        if not self._scheduled and not self._paused:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
 
     async def serve(self) -> None:
         """Until the connection is lost: raises StoreUnavailable."""
@@ -57,6 +62,12 @@ class Replies(asyncio.Protocol):
         if not self.lost.cancel() and not self.lost.cancelled():
             self.lost.exception()  # told, or nobody's concern any more
 
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self._unwritten and not self._transport.is_closing():
+            unwritten, self._unwritten = self._unwritten, []
+            self._transport.write(b"".join(unwritten))
+
     # -- called by the loop ---------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
@@ -67,6 +78,13 @@ class Replies(asyncio.Protocol):
                 self._got(reply)
         except StoreUnavailable as error:
             self.lose(f"Redis sent what is no reply: {error}")
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lose(f"the connection to Redis broke: {error or 'it was closed'}")
