@@ -162,7 +162,8 @@ class Supervisor:
                 group.create_task(slot.run())
             await first_outcomes(self._slots)
             await self._until_ready()
-            self._up(self)
+            with suppress(OSError):  # the terminal that it tells may have closed
+                self._up(self)
             group.create_task(self._roll.run())
 
     async def _until_ready(self) -> None:
