@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import os
+import signal
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -32,6 +33,10 @@ for name in list(os.environ):
         name.startswith("PARLEY_") and name not in KEPT
     ):
         del os.environ[name]
+
+# Under nohup a hangup is ignored, by every process that we start as well; its tests need it heard.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 hypothesis.settings.register_profile(
     "parley",
