@@ -264,6 +264,27 @@ def _confirmed(crew: Crew, session: str):
     return check
 
 
+async def test_waiters_of_a_dead_worker_give_all_their_flow_s_rounds_back(crew: Crew, eventually):
+    one, two = await crew.worker("one"), await crew.worker("two")
+    taken = await two.take(4)
+    gone = [await Waiting.queued(one, "shared") for _ in range(12)]
+    await one.silence()
+    await crew.office.fence("one")
+    await eventually(state_is(crew, waiting=0))
+    others = [await Waiting.queued(two, f"other-{number}") for number in range(3)]
+    again = await Waiting.queued(two, "shared")
+    behind = await Waiting.queued(two, "shared")
+    for holder in taken:
+        await leave(holder)
+    await eventually(lambda: all(waiting.granted for waiting in (*others, again)))
+    assert not behind.granted
+    for waiting in (*others, again):
+        await waiting.leave()
+    await behind.leave()
+    for waiting in gone:
+        await waiting.give_up()
+
+
 async def test_a_worker_that_was_fenced_alive_learns_it_and_stops(crew: Crew):
     one = await crew.worker("one")
     taken = await one.take(4)

@@ -332,3 +332,19 @@ async def test_a_worker_without_anything_to_say_comes_back_as_soon_as_the_server
     one.office.timing = one.office.timing._replace(heartbeat_s=3600)
     one.pump._heartbeat_at = float("inf")
     await restart(server, crew, one)
+
+
+async def test_a_new_server_waits_for_a_silent_session_as_if_it_had_just_been_heard(
+    server: Valkey, crew: Crew, eventually
+):
+    """A replica that lags has not heard of its return, nor of what it was granted since."""
+    one, two = await crew.worker("one"), await crew.worker("two")
+    await one.take(2)
+    await eventually(lambda: "one" in two.pump.book.known.roster)
+    await one.silence()
+    await crew.leap(100)
+    await restart(server, crew, two)
+    await crew.leap(60)
+    assert (await crew.state()).absent == ["one"]
+    await crew.leap(61)
+    assert not (await crew.state()).recovering

@@ -90,9 +90,8 @@ class Model:
 
     def _begin_epoch(self) -> None:
         """What is on record may be neither all nor current: who had permits will say so."""
-        for name, session in self.sessions.items():
-            lapsed = session.state == "quarantined"
-            self.absent[name] = session.until if lapsed else self.clock + self.hold
+        for name in [*self.sessions, *self.absent]:
+            self.absent[name] = self._open_until(name, self.clock + self.hold)
         was = {priority: queue.virtual for priority, queue in self.queues.items()}
         self.queues = {p: FairQueue(was.get(p, 0)) for p in ("live", "background")}
         self.sessions, self.permits = {}, {}
@@ -157,11 +156,13 @@ class Model:
         for priority, queue in self.queues.items():
             queue.virtual = max(queue.virtual, told[priority])
         for name in known.roster:
-            by = self.began + self.hold
-            if name in self.fenced:
-                by = min(by, self.fenced[name] + self.linger)
+            by = self._open_until(name, self.began + self.hold)
             if name != caller and name not in self.sessions and self.clock < by:
                 self.absent[name] = by
+
+    def _open_until(self, name: str, by: int) -> int:
+        """Fenced, it has no socket; what it had cut lingers."""
+        return min(by, self.fenced[name] + self.linger) if name in self.fenced else by
 
     def expect_living(self, name: str) -> None:
         by = self.began + self.hold
@@ -215,7 +216,7 @@ class Model:
             self.queues[one.priority].leave(one)
 
     def _drop_waiters(self, name: str) -> None:
-        for one in self.waiters(name):
+        for one in sorted(self.waiters(name), key=lambda one: -one.tag):
             self.queues[one.priority].leave(one)
 
     # -- permits --------------------------------------------------------------------------
@@ -226,9 +227,7 @@ class Model:
             return False
         epoch, _, number = permit.rpartition(":")
         linger = self.provider.linger(outcome, self.linger)
-        if outcome == "unused":
-            self.provider.unprobed(int(number))
-        elif epoch == self.epoch:
+        if outcome != "unused" and epoch == self.epoch:
             self.provider.learn(
                 int(number), outcome,
                 used=len(self.permits), seq=self.seq, pause_ends=self.drawn.pause_ends,

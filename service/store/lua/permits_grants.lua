@@ -53,8 +53,6 @@ local function release(step, session, id, outcome, timing)
   if outcome ~= 'unused' then
     learn_hold(step, step.clock - permit.granted + linger)
     learn_outcome(step, id, outcome, used)
-  elseif number_of(id) == step.meta.probe then
-    step.meta.probe = 0
   end
   take_back(step, id, permit, linger)
 end

@@ -46,10 +46,15 @@ local function leave(step, session, waiter)
   end
 end
 
+-- The last of a flow first, so that each gives its round back.
 local function drop_waiters(step, session)
-  for _, waiter in ipairs(redis.call('HKEYS', waiters_key(step, session))) do
-    leave(step, session, waiter)
+  local flat, waiters = redis.call('HGETALL', waiters_key(step, session)), {}
+  for i = 1, #flat, 2 do
+    local tag = tonumber(string.match(flat[i + 1], '^%a+ %S+ (%-?%d+)'))
+    waiters[#waiters + 1] = { number = flat[i], tag = tag }
   end
+  table.sort(waiters, function(a, b) return a.tag > b.tag end)
+  for _, waiter in ipairs(waiters) do leave(step, session, waiter.number) end
 end
 
 -- 1 is next. Background comes after all of live. Nil: not in the queue.

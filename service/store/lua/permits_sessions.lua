@@ -83,20 +83,27 @@ local function ring_alarms(step, timing)
   if #due == ALARMS_MAX then step.now_due = true end
 end
 
+-- Until when a session may have a request open: `by`, or a linger after its sockets were closed.
+local function open_until(step, name, by, timing)
+  local fenced = tonumber(redis.call('ZSCORE', step.keys.fenced, name) or nil)
+  return fenced and math.min(by, fenced + timing.linger) or by
+end
+
 -- An epoch begins. The permits on record may be neither complete nor current, so they are forgotten;
 -- the sessions are not: the epoch waits for each of them, at most until none of its requests can
 -- still run. Until then the limit is what has been registered again. That is safe because all that
--- was in flight before was within the limit, and what is registered is a part of it. The window of
--- one linger covers requests that were cut just before, and whoever comes back at the same time.
+-- was in flight before was within the limit, and what is registered is a part of it. How long one was
+-- silent is forgotten as well: a replica that lags may not have heard of its return. The window of one
+-- linger covers requests that were cut just before, and whoever comes back at the same time.
 local function begin_epoch(step, timing)
   local meta, keys = step.meta, step.keys
   local by = {}
   for _, name in ipairs(redis.call('HKEYS', keys.sessions)) do
-    by[name] = tonumber(redis.call('ZSCORE', keys.alarms, 'quarantine:' .. name) or step.clock + timing.hold)
+    by[name] = step.clock + timing.hold
     redis.call('UNLINK', waiters_key(step, name), inbox_key(step, name))
   end
   for _, name in ipairs(redis.call('SMEMBERS', keys.absent)) do
-    by[name] = tonumber(redis.call('ZSCORE', keys.alarms, 'absent:' .. name) or step.clock + timing.hold)
+    by[name] = open_until(step, name, step.clock + timing.hold, timing)
   end
   redis.call('UNLINK', keys.sessions, keys.permits, keys.live, keys.background, keys.finish_live,
     keys.finish_background, keys.alarms, keys.absent, keys.schemas)
@@ -162,8 +169,7 @@ local function expect_roster(step, known, timing)
   local by = meta.began + timing.hold
   if known.epoch == '' or known.epoch == meta.epoch or step.clock >= by then return end
   for _, name in ipairs(known.roster) do
-    local fenced = tonumber(redis.call('ZSCORE', step.keys.fenced, name) or nil)
-    local until_clock = fenced and math.min(by, fenced + timing.linger) or by
+    local until_clock = open_until(step, name, by, timing)
     if name ~= known.session and not session_of(step, name) and step.clock < until_clock then
       expect(step, name, until_clock)
     end
